@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# One Makefile, one dependency graph.  `make V=1` shows the commands,
+# `make SAN=1 B=build/san` builds with ASan and UBSan.
+
+B       ?= build
+CLANG   ?= clang
+BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool /usr/local/sbin/bpftool) bpftool)
+MACHINE := $(shell uname -m)
+ARCH    := $(MACHINE:x86_64=x86)
+ARCH    := $(ARCH:aarch64=arm64)
+
+CFLAGS   ?= -O2 -g
+HARDEN   := -fstack-protector-strong -fPIE
+WARN     := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Werror
+CPPFLAGS += -D_GNU_SOURCE -Iuser -Ibpf -I$(B)
+LDFLAGS  += -pie -Wl,-z,relro,-z,now
+LDLIBS   += -lbpf -lelf -lz -lyaml -ljansson -lsqlite3 -lsystemd -lmnl -lcap-ng -lxxhash -lm
+BPFFLAGS := -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_$(ARCH) -Ibpf -Ivmlinux \
+            -I/usr/include/$(MACHINE)-linux-gnu -Wall -Wextra -Werror -Wno-unused-parameter
+
+ifeq ($(SAN),1)
+  CFLAGS  := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+  LDFLAGS += -fsanitize=address,undefined
+else
+  HARDEN  += -D_FORTIFY_SOURCE=2
+endif
+
+ifeq ($(V),1)
+  Q   :=
+  say  =
+else
+  Q   := @
+  say  = @printf '  %-8s %s\n' $(1) $(2);
+endif
+
+BPF     := $(wildcard bpf/*.bpf.c)
+SOURCES := $(wildcard user/*.c user/*/*.c)
+# The entry points; everything else may be in either program, and in tests.
+MAINS   := user/main.c user/plimsoll.c
+SHARED  := $(filter-out $(MAINS) user/cli.c $(wildcard user/cli/*.c),$(SOURCES))
+CLI     := user/plimsoll.c user/cli.c $(wildcard user/cli/*.c)
+UNIT    := $(wildcard tests/unit/test_*.c)
+SIM     := $(wildcard tests/sim/*.c)
+CLIENTS := $(wildcard tests/e2e/clients/*.c)
+TESTS   := $(UNIT:tests/%.c=$(B)/tests/%) $(if $(SIM),$(B)/tests/sim/replay)
+obj      = $(patsubst %.c,$(B)/%.o,$(1))
+
+all: $(B)/plimsolld $(B)/plimsoll
+
+setup: $(B)/.setup
+$(B)/.setup: scripts/setup.sh scripts/packages
+	$(Q)scripts/setup.sh
+	$(Q)mkdir -p $(@D) && touch $@
+
+# Rewritten only when a source file comes or goes, or a flag changes.
+INPUTS = $(BPF) $(SOURCES) $(UNIT) $(SIM) $(CC) $(CFLAGS) $(HARDEN) $(WARN) $(CPPFLAGS) $(BPFFLAGS)
+$(B)/inputs: FORCE
+	@mkdir -p $(B)
+	@echo '$(INPUTS)' | cmp -s - $@ || echo '$(INPUTS)' > $@
+
+$(B)/plimsolld: $(call obj,user/main.c $(SHARED))
+$(B)/plimsoll: $(call obj,$(CLI) $(SHARED))
+$(B)/plimsolld $(B)/plimsoll: $(B)/inputs
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(filter %.o,$^) $(LDLIBS) -o $@
+
+$(B)/%.o: %.c $(B)/inputs | $(B)/.setup $(B)/plimsoll.skel.h
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 $(CPPFLAGS) $(WARN) $(CFLAGS) $(HARDEN) -MMD -MP -c $< -o $@
+
+$(B)/bpf/%.bpf.o: bpf/%.bpf.c $(B)/inputs | $(B)/.setup
+	$(call say,BPF,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CLANG) $(BPFFLAGS) -MMD -MP -c $< -o $@
+
+# `gen object` links the pieces and drops DWARF, keeping BTF.
+$(B)/plimsoll.skel.h: $(patsubst bpf/%.bpf.c,$(B)/bpf/%.bpf.o,$(BPF))
+	$(call say,SKEL,$@)
+	$(Q)$(BPFTOOL) gen object $(B)/plimsoll.linked.o $^
+	$(Q)$(BPFTOOL) gen skeleton $(B)/plimsoll.linked.o name plimsoll_bpf > $@
+
+$(B)/tests/unit/%: $(B)/tests/unit/%.o $(call obj,$(SHARED))
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(filter %.o,$^) $(LDLIBS) -lcmocka -o $@
+
+$(B)/tests/sim/replay: $(call obj,$(SIM) $(SHARED))
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(filter %.o,$^) $(LDLIBS) -o $@
+
+tests: $(TESTS)
+
+check: $(B)/.setup
+	$(Q)scripts/check.sh
+
+demo: $(B)/.setup
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)scripts/demo.sh
+
+bench: $(B)/.setup
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)tests/bench/run.sh
+
+clean:
+	$(call say,CLEAN,$(B))
+	$(Q)rm -rf $(B)
+
+FORCE:
+.PHONY: all setup tests check demo bench clean FORCE
+.DELETE_ON_ERROR:
+.SECONDARY:
+-include $(patsubst %.o,%.d,$(call obj,$(SOURCES) $(UNIT) $(SIM)) $(BPF:bpf/%.c=$(B)/bpf/%.o))

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What crosses between kernel and user space, and nothing else.
+ *
+ * The facts of a connection live in one `struct slot` of a memory-mapped array.
+ * The kernel side is its only writer, user space reads it as plain memory and
+ * checks `lock` around every read (see slot_read() in user/event.c).  What cannot
+ * wait for the next look, or would be gone by then, is a record in the ring.
+ */
+#ifndef PLIMSOLL_EVENT_H
+#define PLIMSOLL_EVENT_H
+
+#ifndef __VMLINUX_H__
+#include <linux/types.h>
+#endif
+
+#define SLOTS_DEFAULT	65536	/* connections tracked at once */
+#define RING_BYTES	(1 << 20)
+#define STARTUP_MAX	512	/* bytes copied of a start-up packet */
+
+/* Where the conversation of a connection stands.  Numbers are never reused. */
+enum phase {
+	PHASE_FREE = 0,		/* nobody's slot */
+	PHASE_OPENING = 1,	/* SYN sent */
+	PHASE_HELLO = 2,	/* established, nothing recognised yet */
+	PHASE_NEGOTIATE = 3,	/* SSLRequest or GSSENCRequest sent, one byte to come */
+	PHASE_AUTH = 4,		/* start-up packet sent, no ReadyForQuery yet */
+	PHASE_READY = 5,	/* authenticated; ReadyForQuery marks are read */
+	PHASE_BLIND = 6,	/* encrypted: only its life and its silence are seen */
+	PHASE_ADOPTED = 7,	/* older than we are: nothing recognised yet */
+	PHASE_CLOSED = 8,	/* over; the slot is on its way to be free */
+};
+
+/* slot.flags */
+#define SLOT_ADOPTED	0x01	/* older than the observer: ages are lower bounds */
+#define SLOT_TLS	0x02	/* encrypted by TLS */
+#define SLOT_GSS	0x04	/* encrypted by GSSAPI */
+#define SLOT_UNFRAMED	0x08	/* answers: message boundaries lost, look for an edge */
+#define SLOT_UNCOUNTED	0x10	/* requests: how many are open is not known */
+#define SLOT_BUSY	0x20	/* a request is being worked on or answered */
+
+/*
+ * One connection.  Three cache lines: the first is written by every segment
+ * that says something, the second less often, the third once.
+ */
+struct slot {
+	/* line 0 */
+	__u32 lock;		/* sequence count, odd while being written */
+	__u32 gen;		/* how many connections this slot has served */
+	__u64 last_ns;		/* last byte in either direction, CLOCK_MONOTONIC */
+	__u32 rx_next;		/* TCP sequence up to which answers were read */
+	__u32 rx_left;		/* bytes still to come of the message under way */
+	__u32 tx_next;		/* TCP sequence up to which requests were acknowledged */
+	__u32 tx_msg;		/* TCP sequence of the next request message */
+	__u8 rx_head[4];	/* length field of a message split over segments */
+	__u8 rx_type;		/* its type; 0 between messages */
+	__u8 rx_have;		/* bytes of header collected, 0..5 */
+	__u8 status;		/* last ready mark: 'I', 'T', 'E'; 0 unknown */
+	__u8 phase;		/* enum phase */
+	__u32 queries;		/* answers finished since authentication */
+	__u8 flags;		/* SLOT_* */
+	__u8 tcp_state;		/* kernel's TCP_* number */
+	__u16 pending;		/* requests sent and not answered yet */
+	__u64 rx_bytes;		/* payload bytes received, as tcp_info counts them */
+	__u64 tx_bytes;		/* payload bytes acknowledged by the server, likewise */
+
+	/* line 1 */
+	__u64 txn_ns;		/* when the open transaction was first seen; 0 none */
+	__u64 rtt_sum_us;	/* sums over all samples of the smoothed round trip: */
+	__u64 rtt_sq_us2;	/* the difference of two readings is a window */
+	__u32 rtt_n;
+	__u32 rtt_us;		/* smoothed round trip time now */
+	__u32 mdev_us;		/* its mean deviation now */
+	__u32 backend_pid;	/* server's process or thread id; 0 unknown */
+	__u64 cookie;		/* the kernel's name of the socket, unique in a boot */
+	__u64 opened_ns;	/* connect(), or adoption */
+	__u32 tgid;		/* who called connect(); 0 when adopted */
+	__u32 start_ticks;	/* its start time, as field 22 of /proc/PID/stat */
+
+	/* line 2 */
+	__u8 laddr[16];		/* IPv4 as ::ffff:a.b.c.d */
+	__u8 raddr[16];
+	__u16 lport;		/* host order */
+	__u16 rport;
+	__u32 netns;		/* inode of the network namespace */
+	__u32 uid;
+	__u32 tid;
+	char comm[16];		/* of the owner, when it connected */
+};
+
+_Static_assert(sizeof(struct slot) == 192, "struct slot is ABI: three cache lines");
+
+/* Ring records.  Kinds are numbered by hand and never reused. */
+enum rec_type {
+	REC_STARTUP = 1,	/* struct rec_startup */
+	REC_CLOSED = 2,		/* struct rec_closed */
+};
+
+struct rec_hdr {
+	__u16 type;		/* enum rec_type */
+	__u16 len;		/* of the whole record */
+	__u32 slot;
+	__u32 gen;
+	__u32 pad;
+	__u64 cookie;
+	__u64 ts_ns;
+};
+
+/* The start-up packet as sent: parameter names and values, no secret in it. */
+struct rec_startup {
+	struct rec_hdr hdr;
+	__u32 size;		/* as the packet states it */
+	__u32 copied;		/* bytes valid in `bytes` */
+	__u8 bytes[STARTUP_MAX];
+};
+
+/* The connection is over.  By now its slot may already serve another. */
+struct rec_closed {
+	struct rec_hdr hdr;
+	__u32 queries;
+	__u8 phase;		/* the phase it died in */
+	__u8 by_server;		/* 1 when the server closed first */
+	__u8 pad[2];
+};
+
+_Static_assert(sizeof(struct rec_hdr) == 32, "rec_hdr is ABI");
+_Static_assert(sizeof(struct rec_startup) == 40 + STARTUP_MAX, "rec_startup is ABI");
+_Static_assert(sizeof(struct rec_closed) == 40, "rec_closed is ABI");
+
+/* Every fact that is lost has a counter: enum, name and help come from this list. */
+#define COUNTERS(X)                                                                                \
+	X(SLOTS_FULL, slots_full, "connections not tracked: table full")                           \
+	X(RING_FULL, ring_full, "records lost: ring full")                                         \
+	X(RX_HOLE, rx_hole, "answers not read: segments out of order or missed")                   \
+	X(RX_UNREADABLE, rx_unreadable, "answers not read: segment memory not readable")           \
+	X(RX_LOST, rx_lost, "answers not read: not the bytes of the protocol")                     \
+	X(TX_UNREADABLE, tx_unreadable, "requests not counted: no longer in the send queue")       \
+	X(TX_LOST, tx_lost, "requests not counted: not the bytes of the protocol")                 \
+	X(STARTUP_LOST, startup_lost, "user and database unknown: start-up packet not readable")   \
+	X(ADOPT_CLASH, adopt_clash, "connections that closed while they were being adopted")
+
+enum counter {
+#define COUNTER_ENUM(id, name, help) COUNT_##id,
+	COUNTERS(COUNTER_ENUM)
+#undef COUNTER_ENUM
+	COUNT_MAX
+};
+
+/* One line of the holder iterator: process `tgid` has the socket open as `fd`. */
+struct holder {
+	__u64 cookie;
+	__u32 tgid;
+	__u32 fd;
+	__u32 start_ticks;
+	__u32 uid;
+	char comm[16];
+};
+
+_Static_assert(sizeof(struct holder) == 40, "holder is ABI");
+
+#endif

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Configuration: a strict reading of plimsoll.yaml.
+ *
+ * Unknown key, wrong type, value out of range, duplicate key: each is an error
+ * with file, line, column and reason, and nothing of the file is taken.  Knows
+ * no detector and no action by name; it walks the registries.
+ */
+#ifndef PLIMSOLL_CONFIG_H
+#define PLIMSOLL_CONFIG_H
+
+#include "policy.h"
+
+#define CONFIG_PATH "/etc/plimsoll/plimsoll.yaml"
+
+struct config {
+	struct policy_conf policy;	/* mode, rules, budget */
+	struct detect_conf detect;
+	uint64_t connections;		/* table size */
+};
+
+/* What holds with no file at all.  0 or -ENOMEM. */
+int config_init(struct config *c);
+void config_done(struct config *c);
+
+/*
+ * Reads `path` over the defaults into `ret`.  0, or a negative errno with one
+ * line in `why` ("plimsoll.yaml:3:10: unknown key 'grce' (did you mean 'grace'?)");
+ * `ret` is then untouched.  `action_known` says whether an action exists.
+ */
+int config_load(const char *path, bool (*action_known)(const char *name), struct config *ret,
+		char *why, size_t why_size);
+
+#endif

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Stage conn: kernel facts -> connections.
+ *
+ * Takes copies of the kernel's slots and its ring records, and keeps one
+ * `struct conn` for each connection that is open: who owns it, what it speaks,
+ * what it is doing.  Pure: no clock, no system call.
+ */
+#ifndef PLIMSOLL_CONN_H
+#define PLIMSOLL_CONN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "event.h"
+#include "lib/addr.h"
+#include "lib/registry.h"
+
+enum activity {
+	ACTIVITY_UNKNOWN,
+	ACTIVITY_STARTING,
+	ACTIVITY_IDLE,
+	ACTIVITY_BUSY,
+	ACTIVITY_IDLE_IN_TXN,
+	ACTIVITY_FAILED_TXN,
+	ACTIVITY_UNREAD,
+	ACTIVITY_MAX
+};
+
+enum stage {
+	STAGE_ESTABLISHING,
+	STAGE_READY,
+	STAGE_DEGRADED,
+	STAGE_RECOVERING,
+	STAGE_TERMINATED,
+	STAGE_MAX
+};
+
+/* How we know what the connection speaks. */
+enum evidence {
+	EVIDENCE_NONE,
+	EVIDENCE_WIRE,		/* its own bytes */
+	EVIDENCE_ENDPOINT,	/* other connections to the same address and port */
+	EVIDENCE_PORT,		/* adopted and silent: the protocol's usual port */
+	EVIDENCE_MAX
+};
+
+#define NAME_LEN    64		/* PostgreSQL and MySQL names fit, with their end */
+#define CONN_ID_LEN 32
+#define HOLDERS_UNKNOWN 0	/* nobody has counted them yet */
+
+struct protocol {
+	const char *name;	/* as printed */
+	uint16_t usual_port;
+	/*
+	 * Reads user and database out of a start-up packet.  `bytes` may be cut
+	 * short; what is not there stays as it was.
+	 */
+	void (*startup)(const uint8_t *bytes, size_t len, char user[static NAME_LEN],
+			char database[static NAME_LEN]);
+};
+REGISTRY(protocol);
+
+struct conn {
+	/* identity */
+	char id[CONN_ID_LEN];	/* "c9a2b.1f3": boot tag and socket cookie */
+	uint64_t cookie;
+	uint32_t slot, gen;
+	uint32_t netns;
+	struct addr local, remote;
+
+	/* the owner; pid 0 while nobody knows (adopted, holders not read yet) */
+	uint32_t pid;
+	uint32_t start_ticks;
+	uint32_t tid;
+	uint32_t uid;
+	char comm[16];
+	uint32_t holders;	/* processes that have it open; 0 not counted */
+
+	/* what it speaks */
+	const struct protocol *protocol;	/* NULL: not recognised */
+	enum evidence evidence;
+	char user[NAME_LEN], database[NAME_LEN];
+	uint32_t backend_pid;
+	bool tls, gss;		/* encrypted: the wire cannot be read */
+
+	/* what it is doing */
+	enum stage stage;
+	enum activity activity;
+	bool adopted;		/* ages are lower bounds */
+	bool uncertain;		/* facts were lost: report, never repair */
+	uint8_t tcp_state;
+	uint64_t opened_ns, last_ns;
+	uint64_t txn_ns;	/* 0: no transaction known */
+	uint64_t queries;
+
+	/* byte counters as of the last segment seen, as tcp_info counts them */
+	uint64_t rx_bytes, tx_bytes;
+
+	/* round trip: smoothed now, and the kernel's sums for windows */
+	uint32_t rtt_us, mdev_us, rtt_n;
+	uint64_t rtt_sum_us, rtt_sq_us2;
+
+	/*
+	 * Set when a repair put this very transaction into the failed state: the
+	 * rx_bytes at which it then stood.  0: none.  See detect/idle_in_txn.c.
+	 */
+	uint64_t defused_rx_bytes;
+
+	bool used;		/* this entry holds a connection */
+};
+
+/* Indexed by the kernel's slot number. */
+struct conns {
+	struct conn *table;
+	uint32_t capacity;
+	uint32_t high;		/* no connection at or above this index */
+	uint32_t open;		/* connections held */
+	uint64_t closed;	/* connections seen to end */
+	char boot_tag[8];
+};
+
+/* `capacity` connections at most; `boot_tag` as proc_boot_tag().  0 or -ENOMEM. */
+int conns_init(struct conns *t, uint32_t capacity, const char *boot_tag);
+void conns_done(struct conns *t);
+
+/*
+ * Folds one reading of slot `index` in.  Returns the connection (owned by the
+ * table, valid until it closes) or NULL when the slot is free.
+ */
+struct conn *conns_apply_slot(struct conns *t, uint32_t index, const struct slot *s);
+
+/* Folds one ring record in; `len` bytes.  Records that are malformed or late are ignored. */
+void conns_apply_record(struct conns *t, const struct rec_hdr *rec, size_t len);
+
+/*
+ * Begins and ends one count of holders; between the two, one call for every
+ * (process, socket) pair.  Fills in the owner of adopted connections, and moves
+ * a connection to its only holder when the owner no longer has it.
+ */
+void conns_holders_begin(struct conns *t);
+void conns_apply_holder(struct conns *t, const struct holder *h);
+void conns_holders_end(struct conns *t);
+
+/*
+ * Gives adopted, silent connections a protocol by what else is known of their
+ * endpoint (EVIDENCE_ENDPOINT, EVIDENCE_PORT).
+ */
+void conns_guess_protocols(struct conns *t);
+
+struct conn *conns_find_id(struct conns *t, const char *id);
+struct conn *conns_find_cookie(struct conns *t, uint64_t cookie);
+
+/* Whether it belongs in a list of database connections: recognised and not over. */
+bool conn_is_listed(const struct conn *c);
+
+/* When a byte last passed in either direction, ns. */
+uint64_t conn_quiet_ns(const struct conn *c, uint64_t now_ns);
+
+const char *activity_name(enum activity a);
+const char *stage_name(enum stage s);
+const char *evidence_name(enum evidence e);
+
+#define conns_for_each(t, c)                                                                       \
+	for (struct conn *c = (t)->table; c < (t)->table + (t)->high; c++)                         \
+		if (c->used)
+
+#endif

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Stage detect: connections -> findings.
+ *
+ * A detector is a predicate over one connection; it keeps no state.  The driver
+ * turns what it says into a finding's life: suspect when first said, confirmed
+ * when still said after the facts were read once more, retracted when the
+ * connection goes back to work, mended when a repair ended it.  Pure.
+ */
+#ifndef PLIMSOLL_DETECT_H
+#define PLIMSOLL_DETECT_H
+
+#include "level.h"
+#include "lib/param.h"
+
+enum finding_state {
+	FINDING_SUSPECT,
+	FINDING_CONFIRMED,
+	FINDING_RETRACTED,
+	FINDING_MENDED,
+	FINDING_STATE_MAX
+};
+
+struct detector;
+
+struct symptom {
+	uint64_t since_ns;	/* when the trouble began */
+	double confidence;	/* 0..1 */
+	char why[128];		/* evidence in words, no text of the client's in it */
+};
+
+/* What every detector has, whatever else it declares. */
+struct detector_conf {
+	uint64_t enabled;
+	uint64_t grace_ns;
+};
+
+struct detector {
+	const char *name;	/* "idle-in-txn" */
+	const char *summary;
+	uint64_t grace_ns;	/* default */
+	const struct param *params;	/* own settings beyond enabled and grace, or NULL */
+	size_t conf_size;	/* of own settings */
+	/* Whether `c` shows this trouble now. */
+	bool (*check)(const struct conn *c, const struct pool *p, const struct detector_conf *base,
+		      const void *conf, uint64_t now_ns, struct symptom *ret);
+};
+REGISTRY(detector);
+
+#define FINDING_ID_LEN 24
+
+struct finding {
+	char id[FINDING_ID_LEN];	/* "f5c1e22aa03bd", the same after a restart */
+	const struct detector *detector;
+	enum finding_state state;
+	struct conn conn;	/* as it was when last looked at */
+	struct symptom symptom;
+	uint64_t suspected_ns, confirmed_ns, ended_ns;
+	bool checked;		/* a second source agreed; needed to be confirmed */
+	bool denied;		/* the second source disagreed: stays suspect */
+	bool used;
+};
+
+/* Settings of one detector as configured. */
+struct detector_setting {
+	const struct detector *detector;
+	struct detector_conf base;
+	void *own;		/* conf_size bytes */
+};
+
+struct detect_conf {
+	struct detector_setting *settings;	/* one for each registered detector, by name */
+	size_t count;
+};
+
+/* Defaults for every registered detector.  0 or -ENOMEM. */
+int detect_conf_init(struct detect_conf *c);
+void detect_conf_done(struct detect_conf *c);
+struct detector_setting *detect_conf_find(struct detect_conf *c, const char *name);
+
+struct detect {
+	struct finding *findings;
+	uint32_t count, capacity;
+	uint64_t suspected, confirmed, retracted, mended, lost;
+};
+
+/*
+ * Called for every change of a finding's state, before it is dropped from the
+ * table when it ended.
+ */
+typedef void (*finding_fn)(const struct finding *f, void *arg);
+
+int detect_init(struct detect *d, uint32_t capacity);
+void detect_done(struct detect *d);
+
+/*
+ * Runs every enabled detector over every connection, and moves the findings on.
+ * A suspect is confirmed only at a later run than the one that found it, and
+ * only once `checked`.
+ */
+void detect_run(struct detect *d, const struct detect_conf *conf, const struct conns *t,
+		const struct levels *l, uint64_t now_ns, finding_fn changed, void *arg);
+
+/* A finding by its own id or by its connection's id, or NULL. */
+struct finding *detect_find(struct detect *d, const char *id);
+
+/* The repair of `f` helped: it ends as mended. */
+void detect_mend(struct detect *d, struct finding *f, uint64_t now_ns, finding_fn changed, void *arg);
+
+const char *finding_state_name(enum finding_state s);
+
+#define findings_for_each(d, f)                                                                    \
+	for (struct finding *f = (d)->findings; f < (d)->findings + (d)->count; f++)               \
+		if (f->used)
+
+#endif

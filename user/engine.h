@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The whole path, joined: event -> conn -> level -> detect -> policy -> repair
+ * -> journal.  The daemon runs it for as long as it lives, the CLI for the length
+ * of a command when there is no daemon.  Owns no event loop; its owner calls
+ * engine_drain() when engine_ring_fd() is readable and engine_tick() a few times
+ * a second.
+ */
+#ifndef PLIMSOLL_ENGINE_H
+#define PLIMSOLL_ENGINE_H
+
+#include "config.h"
+#include "journal.h"
+#include "repair.h"
+
+struct events;
+
+/* Something happened that a watcher would want to see. */
+enum notice { NOTICE_FINDING, NOTICE_REPAIR };
+typedef void (*notice_fn)(enum notice what, const void *record, void *arg);
+
+struct engine {
+	struct config config;
+	const char *config_path;	/* NULL: none */
+	const char *state_dir;		/* journal.db and STOP live here */
+	struct events *events;
+	struct conns conns;
+	struct levels levels;
+	struct detect detect;
+	struct policy policy;
+	struct journal *journal;	/* NULL: none, hence no repairs */
+	uint64_t started_ns, now_ns;
+	uint64_t holders_ns;		/* last count of holders */
+	bool has_daemon;		/* false in the CLI's own engine */
+	notice_fn notice;
+	void *notice_arg;
+	struct repair_jobs *jobs;	/* running repairs */
+};
+
+struct engine_options {
+	const char *config_path;	/* NULL: CONFIG_PATH if it exists, else defaults */
+	const char *state_dir;		/* NULL: no journal */
+	int mode;			/* enum mode, or -1: as configured */
+};
+
+/*
+ * Loads programs, adopts what is open already, opens the journal.  0, or a
+ * negative errno after one sentence to the user (log_err).  -EINVAL:
+ * configuration; -EPERM/-EACCES: privilege; -EOPNOTSUPP: this kernel cannot.
+ */
+int engine_open(struct engine *e, const struct engine_options *opt);
+void engine_close(struct engine *e);
+
+int engine_ring_fd(const struct engine *e);
+int engine_drain(struct engine *e);
+
+/* One turn of the whole path at `now_ns`. */
+void engine_tick(struct engine *e, uint64_t now_ns);
+
+/* Reads the configuration again; on error the old one stays.  0 or -errno, `why` filled. */
+int engine_reload(struct engine *e, char *why, size_t why_size);
+
+/* STOP file: present means no repair is begun. */
+bool engine_is_stopped(const struct engine *e);
+int engine_set_stopped(struct engine *e, bool stopped);
+
+/*
+ * Carries out `action` on connection or finding `id` by an operator's order, or
+ * only says what would happen (`dry`).  Fills `ret`; returns 0 when it ran or
+ * would run, -ENOENT when there is no such id, -EPERM when refused (reason in
+ * ret->verdict), -EINVAL when there is no such action.  `action` NULL: the
+ * gentlest that suits.
+ */
+int engine_fix(struct engine *e, const char *id, const char *action, bool dry, struct repair *ret);
+
+#endif

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Stage event: the kernel edge.  Loads and attaches the programs, maps the
+ * slots, drains the ring, runs the iterators.  The only file that sees libbpf.
+ */
+#ifndef PLIMSOLL_EVENTS_H
+#define PLIMSOLL_EVENTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "event.h"
+
+struct events;
+
+/* Which way a fact is obtained on this kernel, for `plimsoll doctor`. */
+struct event_fact {
+	const char *fact;	/* "open, owner, close" */
+	const char *way;	/* "tp_btf/inet_sock_set_state" */
+	bool works;
+	char why_not[128];
+};
+
+#define EVENT_FACTS 8
+
+typedef void (*record_fn)(const struct rec_hdr *rec, size_t len, void *arg);
+typedef void (*holder_fn)(const struct holder *h, void *arg);
+
+/*
+ * 0, or a negative errno after one sentence to the user.  -EPERM: not root;
+ * -EOPNOTSUPP: no BTF, or the kernel lacks what nothing can replace.
+ */
+int events_open(struct events **ret, uint32_t slots, record_fn record, void *arg);
+void events_close(struct events *e);
+
+/* Readable when records wait.  events_drain() returns how many it delivered, or -errno. */
+int events_fd(const struct events *e);
+int events_drain(struct events *e);
+
+/* Slots at or above this index have never been used. */
+uint32_t events_high(const struct events *e);
+
+/*
+ * A consistent copy of slot `index`.  False when the writer did not hold still
+ * for as long as it is reasonable to wait (try again at the next look).
+ */
+bool events_slot(const struct events *e, uint32_t index, struct slot *ret);
+
+/* Takes in connections that are older than we are, in every network namespace. */
+int events_adopt(struct events *e);
+
+/* Every (process, TCP socket) pair of the host; `cookie` 0 for all sockets. */
+int events_holders(struct events *e, uint64_t cookie, holder_fn fn, void *arg);
+
+uint64_t events_counter(const struct events *e, enum counter c);
+const char *events_counter_name(enum counter c);
+const char *events_counter_help(enum counter c);
+
+size_t events_facts(const struct events *e, const struct event_fact **ret);
+
+#endif

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What /proc says of one process.  Every answer may be out of date when it is read. */
+#ifndef PLIMSOLL_PROC_H
+#define PLIMSOLL_PROC_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct proc_stat {
+	char state;		/* 'R', 'S', 'T', 't', 'Z', ... */
+	uint32_t ppid;
+	uint32_t start_ticks;	/* field 22: clock ticks after boot */
+	char comm[16];
+};
+
+/* 0, or -ESRCH when there is no such process. */
+int proc_stat(uint32_t pid, struct proc_stat *ret);
+
+/* Path in the cgroup2 hierarchy (or the name=systemd one); "" when unknown. */
+void proc_cgroup(uint32_t pid, char *out, size_t out_size);
+
+/* Path of the executable; "" when unknown. */
+void proc_exe(uint32_t pid, char *out, size_t out_size);
+
+/* First four hex digits of the boot id: part of every connection's name. */
+const char *proc_boot_tag(void);
+
+#endif

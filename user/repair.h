@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Stage repair: verdicts -> outcomes.  The only stage that touches anybody.
+ *
+ * A repair runs in a short-lived child with a hard deadline.  The child holds
+ * the connection's owner still with ptrace, compares the whole precondition once
+ * more, acts through a duplicate of the socket, and lets go.  Whatever dies,
+ * however it dies, the kernel lets the owner run on: a tracer's end releases its
+ * tracees.  So nothing we stop can stay stopped, and no lease has to be kept.
+ */
+#ifndef PLIMSOLL_REPAIR_H
+#define PLIMSOLL_REPAIR_H
+
+#include "policy.h"
+
+enum outcome {
+	OUTCOME_NONE,		/* nothing was tried */
+	OUTCOME_DONE,		/* the action was carried out and the kernel shows it */
+	OUTCOME_CHANGED,	/* the connection moved: nothing was done */
+	OUTCOME_GONE,		/* the connection or its owner had ended: nothing was done */
+	OUTCOME_FAILED,		/* tried, and undone as far as it had gone */
+	OUTCOME_INTERRUPTED,	/* we died on the way; see the steps */
+	OUTCOME_MAX
+};
+
+#define REPAIR_ID_LEN 24
+#define REPAIR_STEPS  16
+
+struct step {
+	char name[24];		/* "hold", "verify", "send", ... */
+	int err;		/* 0 or a negative errno */
+	uint64_t at_ns;
+	char note[96];
+};
+
+/* Everything that must still be true at the last moment. */
+struct precondition {
+	uint64_t cookie;
+	uint32_t pid, start_ticks;
+	int fd;			/* of the owner */
+	uint32_t slot, gen;
+	uint8_t tcp_state, status;
+	uint64_t rx_bytes, tx_bytes;
+	uint32_t holders;
+	uint64_t conf_version;
+};
+
+struct repair {
+	char id[REPAIR_ID_LEN];	/* of finding, action and rung: the same after a restart */
+	struct finding finding;
+	struct verdict verdict;
+	enum mode mode;
+	struct precondition pre;
+	struct step steps[REPAIR_STEPS];
+	size_t step_count;
+	enum outcome outcome;
+	int helped;		/* 1, 0, or -1 not known */
+	uint64_t at_ns, held_ns;	/* start, and how long the owner was held still */
+};
+
+/* What an action works with while the owner is held; see repair.c. */
+struct operation;
+
+struct action {
+	struct action_face face;
+	const char *summary;
+	const char *to_client;	/* what the client notices */
+	const char *to_server;	/* what the server gives back */
+	const char *undo;	/* whether it can be undone */
+	/* Acts.  0, or a negative errno after undoing what it had begun. */
+	int (*perform)(struct operation *op);
+	/* Whether these facts show that it took effect. */
+	bool (*took_effect)(const struct slot *now);
+};
+REGISTRY(action);
+
+/* For actions: the duplicate of the socket, the connection, and a place for steps. */
+struct operation {
+	int sock;
+	const struct conn *conn;
+	struct precondition pre;
+	uint64_t deadline_ns;
+	void (*step)(struct operation *op, const char *name, int err, const char *note);
+	void *priv;
+};
+
+const struct action *action_find(const char *name);
+const struct action_face *action_face_find(const char *name);
+const char *outcome_name(enum outcome o);
+
+#endif
