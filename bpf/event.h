@@ -31,6 +31,12 @@ enum phase {
 	PHASE_CLOSED = 8,	/* over; the slot is on its way to be free */
 };
 
+/* What is spoken, by its own bytes.  Numbers are never reused. */
+enum wire {
+	WIRE_UNKNOWN = 0,
+	WIRE_POSTGRESQL = 1,
+};
+
 /* slot.flags */
 #define SLOT_ADOPTED	0x01	/* older than the observer: ages are lower bounds */
 #define SLOT_TLS	0x02	/* encrypted by TLS */
@@ -60,7 +66,8 @@ struct slot {
 	__u32 queries;		/* answers finished since authentication */
 	__u8 flags;		/* SLOT_* */
 	__u8 tcp_state;		/* kernel's TCP_* number */
-	__u16 pending;		/* requests sent and not answered yet */
+	__u8 protocol;		/* enum wire */
+	__u8 pending;		/* requests sent and not answered yet, up to 255 */
 	__u64 rx_bytes;		/* payload bytes received, as tcp_info counts them */
 	__u64 tx_bytes;		/* payload bytes acknowledged by the server, likewise */
 

@@ -52,6 +52,7 @@ enum evidence {
 
 struct protocol {
 	const char *name;	/* as printed */
+	uint8_t wire;		/* enum wire: the kernel side's number for it */
 	uint16_t usual_port;
 	/*
 	 * Reads user and database out of a start-up packet.  `bytes` may be cut
