@@ -33,7 +33,8 @@ else
   say  = @printf '  %-8s %s\n' $(1) $(2);
 endif
 
-BPF     := $(wildcard bpf/*.bpf.c)
+# The maps' definitions first: the linker resolves what refers to them backwards.
+BPF     := bpf/maps.bpf.c $(filter-out bpf/maps.bpf.c,$(wildcard bpf/*.bpf.c))
 SOURCES := $(wildcard user/*.c user/*/*.c)
 # The entry points; everything else may be in either program, and in tests.
 MAINS   := user/main.c user/plimsoll.c
