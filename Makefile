@@ -100,6 +100,12 @@ $(B)/tests/e2e/clients/%: tests/e2e/clients/%.c | $(B)/.setup
 	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -I/usr/include/postgresql $(WARN) -O2 -g $< \
 		-lpq -lpthread -o $@
 
+$(B)/tests/bench/%: tests/bench/%.c | $(B)/.setup
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -I/usr/include/postgresql $(WARN) -O2 -g $< \
+		-lpq -o $@
+
 # Debian's packages of the drivers, not modules from elsewhere.
 GO := GO111MODULE=off GOPATH=/usr/share/gocode GOFLAGS= CGO_ENABLED=0 GOCACHE=$(abspath $(B)/go)
 $(B)/tests/e2e/clients/leak_go: tests/e2e/clients/leak_go/main.go | $(B)/.setup
