@@ -57,8 +57,8 @@ int addr_parse(const char *text, struct addr *ret)
 	memcpy(host, ip, len);
 	if (!bracketed)
 		memcpy(a.ip, mapped, sizeof(mapped));
-	if (bracketed ? inet_pton(AF_INET6, host, a.ip) != 1 :
-			inet_pton(AF_INET, host, a.ip + sizeof(mapped)) != 1)
+	if (bracketed ? inet_pton(AF_INET6, host, a.ip) != 1
+		      : inet_pton(AF_INET, host, a.ip + sizeof(mapped)) != 1)
 		return -EINVAL;
 	if (parse_port(colon + 1, &a.port) < 0)
 		return -EINVAL;

@@ -16,8 +16,8 @@ struct unit {
 
 /* From the smallest up: param_format() takes the last that divides. */
 static const struct unit units[] = {
-	{ "ms", NS_PER_MS },	   { "s", NS_PER_S },	       { "min", 60 * NS_PER_S },
-	{ "m", 60 * NS_PER_S },	   { "h", 3600 * NS_PER_S },   { "d", 86400 * NS_PER_S },
+	{ "ms", NS_PER_MS },	{ "s", NS_PER_S },	  { "min", 60 * NS_PER_S },
+	{ "m", 60 * NS_PER_S }, { "h", 3600 * NS_PER_S }, { "d", 86400 * NS_PER_S },
 };
 
 static const struct unit *unit_find(const char *name)
@@ -146,8 +146,7 @@ static void write_value(enum param_type type, uint64_t value, char *out, size_t 
 		return;
 	case PARAM_UINT:
 	case PARAM_PCT:
-		(void)snprintf(out, out_size, "%" PRIu64 "%s", value,
-			       type == PARAM_PCT ? "%" : "");
+		(void)snprintf(out, out_size, "%" PRIu64 "%s", value, type == PARAM_PCT ? "%" : "");
 	}
 }
 
