@@ -265,9 +265,12 @@ static void loads_a_file_or_says_why(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(refuses_top),	   cmocka_unit_test(refuses_detectors),
-		cmocka_unit_test(refuses_rules),   cmocka_unit_test(refuses_budget),
-		cmocka_unit_test(refuses_gateway), cmocka_unit_test(loads_a_file_or_says_why),
+		cmocka_unit_test(refuses_top),
+		cmocka_unit_test(refuses_detectors),
+		cmocka_unit_test(refuses_rules),
+		cmocka_unit_test(refuses_budget),
+		cmocka_unit_test(refuses_gateway),
+		cmocka_unit_test(loads_a_file_or_says_why),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

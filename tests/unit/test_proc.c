@@ -162,9 +162,12 @@ static void tags_the_boot(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(survives_any_name),	 cmocka_unit_test(refuses_what_is_no_stat),
-		cmocka_unit_test(reads_a_hostile_child), cmocka_unit_test(picks_the_cgroup),
-		cmocka_unit_test(knows_itself),		 cmocka_unit_test(tags_the_boot),
+		cmocka_unit_test(survives_any_name),
+		cmocka_unit_test(refuses_what_is_no_stat),
+		cmocka_unit_test(reads_a_hostile_child),
+		cmocka_unit_test(picks_the_cgroup),
+		cmocka_unit_test(knows_itself),
+		cmocka_unit_test(tags_the_boot),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
