@@ -33,7 +33,8 @@ else
   say  = @printf '  %-8s %s\n' $(1) $(2);
 endif
 
-BPF     := $(wildcard bpf/*.bpf.c)
+# The maps' definitions first: the linker resolves what refers to them backwards.
+BPF     := bpf/maps.bpf.c $(filter-out bpf/maps.bpf.c,$(wildcard bpf/*.bpf.c))
 SOURCES := $(wildcard user/*.c user/*/*.c)
 # The entry points are in one program each, the command line in plimsoll and in
 # tests; everything else is in all of them.
@@ -91,6 +92,28 @@ $(B)/tests/sim/replay: $(call obj,$(SIM) $(SHARED))
 
 tests: $(TESTS)
 
+# Applications for the end-to-end tests, and what measures; none of our code in the
+# former, so they are built without our flags.
+clients: $(CLIENTS:%.c=$(B)/%) $(B)/tests/e2e/clients/leak_go
+$(B)/tests/e2e/clients/%: tests/e2e/clients/%.c | $(B)/.setup
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -I/usr/include/postgresql $(WARN) -O2 -g $< \
+		-lpq -lpthread -o $@
+
+$(B)/tests/bench/%: tests/bench/%.c | $(B)/.setup
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -I/usr/include/postgresql $(WARN) -O2 -g $< \
+		-lpq -o $@
+
+# Debian's packages of the drivers, not modules from elsewhere.
+GO := GO111MODULE=off GOPATH=/usr/share/gocode GOFLAGS= CGO_ENABLED=0 GOCACHE=$(abspath $(B)/go)
+$(B)/tests/e2e/clients/leak_go: tests/e2e/clients/leak_go/main.go | $(B)/.setup
+	$(call say,GO,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(GO) go build -o $@ $<
+
 check: $(B)/.setup
 	$(Q)scripts/check.sh
 
@@ -107,7 +130,7 @@ clean:
 	$(Q)rm -rf $(B)
 
 FORCE:
-.PHONY: all setup tests check demo bench clean FORCE
+.PHONY: all setup tests clients check demo bench clean FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 -include $(patsubst %.o,%.d,$(call obj,$(SOURCES) $(UNIT) $(SIM)) $(BPF:bpf/%.c=$(B)/bpf/%.o))

@@ -44,6 +44,8 @@ enum wire {
 #define SLOT_UNFRAMED	0x08	/* answers: message boundaries lost, look for an edge */
 #define SLOT_UNCOUNTED	0x10	/* requests: how many are open is not known */
 #define SLOT_BUSY	0x20	/* a request is being worked on or answered */
+#define SLOT_EDGE	0x40	/* a request was acknowledged, its answer has not begun */
+#define SLOT_SYNC	0x80	/* the last request counted ended in Sync, not in Query */
 
 /*
  * One connection.  Three cache lines: the first is written by every segment
@@ -133,6 +135,14 @@ struct rec_closed {
 _Static_assert(sizeof(struct rec_hdr) == 32, "rec_hdr is ABI");
 _Static_assert(sizeof(struct rec_startup) == 40 + STARTUP_MAX, "rec_startup is ABI");
 _Static_assert(sizeof(struct rec_closed) == 40, "rec_closed is ABI");
+
+/* What both sides write or read beside the maps. */
+struct shared {
+	__u32 high;	/* slots at or above this number were never used */
+	__u32 armed;	/* 1: the reader sleeps, the next record must wake it */
+	__u64 page_offset_base;	/* where all memory is mapped, and the page array: */
+	__u64 vmemmap_base;	/* how sent bytes are found (bpf/sent.bpf.h) */
+};
 
 /* Every fact that is lost has a counter: enum, name and help come from this list. */
 #define COUNTERS(X)                                                                                \

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Reading what the client asked, without a hook on the sending side.
+ *
+ * tcp_probe runs before an acknowledgement is processed, so the bytes that it
+ * acknowledges still lie in the socket's retransmit queue: a tree of sk_buffs by
+ * sequence number, their payload in page fragments.  A page's address follows
+ * from its place in the page array: page_offset_base + (page - vmemmap_base) /
+ * sizeof(struct page) * 4096.  The two bases are the kernel's own variables where
+ * they can be named, else the x86-64 defaults; user space proves them on a
+ * connection of its own (events/selftest.c).
+ */
+#ifndef PLIMSOLL_SENT_BPF_H
+#define PLIMSOLL_SENT_BPF_H
+
+#include "maps.bpf.h"
+
+#define PAGE_SHIFT 12
+#define TREE_DEPTH 16	/* deeper than any retransmit queue's tree gets */
+#define FRAGS	   17
+#define BUFFER	   STARTUP_MAX
+
+/* Twice what is ever copied: the verifier bounds an offset and a size, not their sum. */
+struct buffer {
+	__u8 bytes[2 * BUFFER];
+};
+
+/*
+ * Too large for the stack.  A program is never re-entered on its CPU; the kernel
+ * counts the runs it skips for that, and the next one finds the hole.
+ */
+struct buffers_map {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct buffer);
+};
+extern struct buffers_map buffers SEC(".maps");
+
+struct seqs {
+	__u32 seq, end_seq;
+};
+
+static __always_inline struct seqs skb_seqs(const struct sk_buff *skb)
+{
+	struct seqs q = {};
+	struct tcp_skb_cb *cb = (void *)skb->cb;
+
+	bpf_core_read(&q, sizeof(q), &cb->seq);
+	return q;
+}
+
+/* The queued buffer that holds sequence `seq`; its rb_node is its first member. */
+static __always_inline const struct sk_buff *find_sent(const struct sock *sk, __u32 seq,
+						       __u32 *ret_offset)
+{
+	const struct rb_node *node = BPF_CORE_READ(sk, tcp_rtx_queue.rb_node);
+
+	for (int i = 0; i < TREE_DEPTH && node; i++) {
+		const struct sk_buff *skb = (const void *)node;
+		struct seqs q = skb_seqs(skb);
+
+		if ((__s32)(seq - q.seq) < 0) {
+			node = BPF_CORE_READ(node, rb_left);
+		} else if ((__s32)(seq - q.end_seq) >= 0) {
+			node = BPF_CORE_READ(node, rb_right);
+		} else {
+			*ret_offset = seq - q.seq;
+			return skb;
+		}
+	}
+	return NULL;
+}
+
+struct frag {
+	__u64 page;
+	__u32 len;
+	__u32 offset;
+};
+
+static __always_inline __u64 frag_address(const struct frag *f, __u32 offset)
+{
+	__u64 nr = ((f->page & ~1ULL) - shared.vmemmap_base) / bpf_core_type_size(struct page);
+
+	return shared.page_offset_base + (nr << PAGE_SHIFT) + f->offset + offset;
+}
+
+__u32 read_sent(__u64 address, __u32 seq, __u32 max);
+
+/* A pointer as the plain number that a function of its own takes. */
+static __always_inline __u64 address_of(const void *p)
+{
+	__u64 address = 0;
+
+	bpf_probe_read_kernel(&address, sizeof(address), &p);
+	return address;
+}
+
+#endif

@@ -1,0 +1,82 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Each stage may include its own header, those to its left, lib/ and event.h:
+# data moves one way.  Prints every include that goes the other way; exit 1 if any.
+# usage: check-layers.sh [TREE]
+cd "${1:-$(dirname "$0")/..}" || exit 2
+
+# Left to right.  What joins the stages stands right of them all.
+stages="events conn level detect policy repair journal"
+joints="engine ask control main cli plimsoll"
+
+rank()
+{
+	i=0
+	for s in $stages; do
+		i=$((i + 1))
+		[ "$s" = "$1" ] && echo $i && return
+	done
+	# The configuration is made of the stages' settings, so it stands behind
+	# policy, but no stage may know it.
+	[ "$1" = config ] && echo 90 && return
+	for s in $joints; do
+		[ "$s" = "$1" ] && echo 99 && return
+	done
+	echo 0
+}
+
+bad=0
+say()
+{
+	echo "$1"
+	bad=1
+}
+
+judge()	# FILE INCLUDED
+{
+	file=$1 inc=$2
+	below=${file#user/}
+	stage=${below%%[/.]*}
+	mine=$(rank "$stage")
+	theirs=$(rank "$(echo "${inc#user/}" | sed 's,[/.].*,,')")
+
+	case "$inc" in
+	plimsoll.skel.h)
+		[ "$below" = events.c ] || say "$file: includes $inc, only events.c may"
+		return ;;
+	bpf/*)
+		[ "$below" = events.c ] || say "$file: includes <$inc>, only events.c may"
+		return ;;
+	event.h) case "$below" in lib/*) say "$file: lib/ includes $inc" ;; esac; return ;;
+	lib/*) return ;;
+	esac
+
+	case "$below" in
+	lib/*) say "$file: lib/ includes $inc" ;;
+	*/*)
+		case "$inc" in
+		"$stage.h" | "$stage"/*) ;;
+		*) [ "$mine" -ge 90 ] && [ "$theirs" -gt 0 ] && [ "$theirs" -le "$mine" ] ||
+			say "$file: plug-in of $stage includes $inc" ;;
+		esac ;;
+	*)
+		if [ "$mine" = 0 ]; then
+			say "$file: belongs to no stage"
+		elif [ "$theirs" = 0 ]; then
+			say "$file: includes $inc, which belongs to no stage"
+		elif [ "$theirs" -gt "$mine" ]; then
+			say "$file: includes $inc from its right"
+		fi ;;
+	esac
+}
+
+n=0
+for file in $(find user -name '*.[ch]' | sort); do
+	n=$((n + 1))
+	for inc in $(sed -nE -e 's/^[ \t]*#[ \t]*include[ \t]*"([^"]*)".*/\1/p' \
+		-e 's/^[ \t]*#[ \t]*include[ \t]*<(bpf\/[^>]*)>.*/\1/p' "$file"); do
+		judge "$file" "$inc"
+	done
+done
+[ "$n" -gt 0 ] || say "no source file found"
+exit $bad

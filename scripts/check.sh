@@ -1,0 +1,121 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# All tests, in order: layers, builds, unit (with ASan and UBSan), replay, and the
+# programs themselves against real servers.  Streams TAP, tells what failed once
+# more at the end, and ends with one line: N passed, N failed, N skipped.
+#
+# usage: check.sh [-k PATTERN]    only test programs whose path matches
+set -u
+cd "$(dirname "$0")/.." || exit 2
+only=
+[ "${1:-}" = -k ] && only=$2
+# The build directory that `make` was called with is not ours to use.
+unset B SAN MAKEFLAGS MAKELEVEL
+normal=build san=build/san
+passed=0 failed=0 skipped=0
+failures=()
+logs=$(mktemp -d) || exit 2
+running=
+finish()
+{
+	[ -n "$running" ] && kill -TERM "$running" 2>/dev/null && wait "$running"
+	rm -rf "$logs"
+}
+trap finish EXIT
+trap 'exit 130' INT TERM
+
+fail()	# NAME, details on standard input
+{
+	failed=$((failed + 1))
+	failures+=("$1
+$(tail -n 60 | sed 's/^/    /')")
+}
+
+# Counts the TAP lines of one finished program.
+count()	# NAME LOG EXIT_CODE
+{
+	local ok not skip
+	skip=$(grep -cE '^ok .*# SKIP' "$2")
+	ok=$(($(grep -cE '^ok ' "$2") - skip))
+	not=$(grep -cE '^not ok ' "$2")
+	passed=$((passed + ok))
+	skipped=$((skipped + skip))
+	if [ "$not" -gt 0 ]; then
+		failed=$((failed + not - 1))
+		# From each failure to the next result: that is its story.
+		awk '/^not ok /{p=1} /^ok /{p=0} p' "$2" | fail "$1: $not failed"
+	elif [ "$3" = 124 ] || [ "$3" = 137 ]; then
+		fail "$1: not done in time" <"$2"
+	elif [ "$3" != 0 ]; then
+		fail "$1: exit code $3 with no failed test" <"$2"
+	elif [ $((ok + skip)) = 0 ]; then
+		fail "$1: ran no test" <"$2"
+	fi
+}
+
+run()	# SECONDS NAME COMMAND...
+{
+	local limit=$1 name=$2 log=$logs/log code
+	shift 2
+	[ -n "$only" ] && ! [[ "$name $*" =~ $only ]] && return
+	echo "# $name"
+	timeout --kill-after=15 "$limit" "$@" </dev/null >"$log" 2>&1 &
+	running=$!
+	tail -n +1 -f --pid=$running "$log" 2>/dev/null | grep --line-buffered -E '^(ok|not ok|#)'
+	wait $running
+	code=$?
+	running=
+	count "$name" "$log" $code
+}
+
+build()	# NAME ARGUMENTS...
+{
+	local name=$1
+	shift
+	if make --no-print-directory -j"$(nproc)" "$@" >"$logs/build" 2>&1; then
+		echo "ok - $name"
+		passed=$((passed + 1))
+	else
+		echo "not ok - $name"
+		fail "$name" <"$logs/build"
+	fi
+}
+
+run 60 "layers" sh -c 'said=$(scripts/check-layers.sh); code=$?
+	[ $code = 0 ] && echo "ok - layers: data moves one way" && exit 0
+	echo "not ok - layers: data moves one way"; echo "$said" | sed "s/^/# /"; exit 1'
+for t in tests/scripts/test_*.sh; do
+	run 60 "${t%.sh}" "$t"
+done
+
+build "build: make" all
+build "build: make clients" clients
+build "build: make SAN=1" SAN=1 B=$san all tests
+
+export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0:strict_string_checks=1
+export UBSAN_OPTIONS=print_stacktrace=1
+for t in tests/unit/test_*.c; do
+	[ -e "$t" ] || continue
+	CMOCKA_MESSAGE_OUTPUT=TAP run 60 "${t%.c}" "$san/${t%.c}"
+done
+for t in tests/sim/*.txt; do
+	[ -e "$t" ] || continue
+	run 30 "$t" "$san/tests/sim/replay" "$t"
+done
+for t in tests/e2e/*.py; do
+	run 300 "$t" /usr/bin/python3 "$t" --build $normal
+done
+run 300 "tests/e2e/soak.py (ASan)" /usr/bin/python3 tests/e2e/soak.py --build $san
+
+if [ ${#failures[@]} -gt 0 ]; then
+	echo
+	echo "# what failed:"
+	printf '%s\n' "${failures[@]}"
+	echo
+fi
+if [ $((passed + failed)) = 0 ]; then
+	echo "no test ran" >&2
+	failed=1
+fi
+echo "$passed passed, $failed failed, $skipped skipped"
+[ $failed = 0 ]

@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Address families, ports, encryption, and traffic that is no database's."""
+
+import os
+import socket
+import struct
+import threading
+import time
+
+from lib import client, daemon, server, tap
+from lib.tap import same, true
+
+shared = server.Shared(ssl=True)
+
+
+def has_ipv6():
+    try:
+        with socket.socket(socket.AF_INET6) as s:
+            s.bind(("::1", 0))
+        return True
+    except OSError:
+        return False
+
+
+@tap.test("IPv6 is seen as IPv4 is", limit=40)
+def ipv6(b):
+    if not has_ipv6():
+        raise tap.Skip("this machine has no ::1")
+    pg = shared.get()
+    d = daemon.Daemon(b, daemon.config_fix("defuse", "500ms"))
+    app = client.Client(b, pg, "libpq", PGHOST="::1")
+    backend = app.backend()
+    c = tap.wait_for(lambda: d.conn_of(app.pid, backend), 3, "the connection")
+    same((c["remote"], c["activity"], c["user"], c["database"]),
+         (f"[::1]:{pg.port}", "idle", "app", "shop"), "as listed")
+    app.leak(1)
+    tap.wait_for(lambda: not pg.row_locks(backend), 5, "a repair over IPv6")
+    app.say("rollback")
+
+
+def raw_session(pg, family, host):
+    """A session spoken by hand, as user postgres (trusted); returns the socket."""
+    s = socket.socket(family)
+    s.connect((host, pg.port))
+    words = b"user\0postgres\0database\0shop\0\0"
+    s.sendall(struct.pack("!II", 8 + len(words), 196608) + words)
+    read_ready(s)
+    return s
+
+
+def read_ready(s):
+    data = b""
+    while not (len(data) >= 6 and data[-6:-1] == b"Z\0\0\0\5"):
+        more = s.recv(65536)
+        if not more:
+            raise AssertionError(f"the server closed: {data!r}")
+        data += more
+    return data[-1:]
+
+
+def say(s, sql):
+    body = sql.encode() + b"\0"
+    s.sendall(b"Q" + struct.pack("!I", 4 + len(body)) + body)
+    return read_ready(s)
+
+
+def mine(d, port):
+    return [c for c in d.conns(f"pid={os.getpid()}") if c["local"].endswith(f":{port}")]
+
+
+@tap.test("an IPv4 address in an IPv6 socket is seen as what it is")
+def mapped(b):
+    if not has_ipv6():
+        raise tap.Skip("this machine has no IPv6 sockets")
+    pg = shared.get()
+    d = daemon.Daemon(b, daemon.config_observe("500ms"))
+    s = raw_session(pg, socket.AF_INET6, "::ffff:127.0.0.1")
+    b.later(s.close)
+    port = s.getsockname()[1]
+    same(say(s, "begin"), b"T", "the server's word")
+    c = tap.wait_for(lambda: mine(d, port), 3, "the connection")[0]
+    same((c["remote"], c["activity"], c["user"]),
+         (f"127.0.0.1:{pg.port}", "idle-in-txn", "postgres"), "as listed")
+    tap.wait_for(lambda: d.confirmed(os.getpid()), 5, "the leak to be found")
+    same(say(s, "commit"), b"I", "the server's word")
+
+
+@tap.test("a start-up packet and answers in single bytes are understood", limit=40)
+def dribble(b):
+    pg = shared.get()
+    d = daemon.Daemon(b, daemon.config_observe("60s"))
+    s = socket.create_connection(("127.0.0.1", pg.port))
+    s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    b.later(s.close)
+    words = b"user\0postgres\0database\0shop\0\0"
+    packet = struct.pack("!II", 8 + len(words), 196608) + words
+    s.sendall(packet[:9])
+    time.sleep(0.1)
+    s.sendall(packet[9:])
+    read_ready(s)
+    c = tap.wait_for(lambda: mine(d, s.getsockname()[1]), 3, "the connection")[0]
+    same(c["protocol"], "postgresql", "protocol")
+    true(c["user"] in (None, "postgres") and c["database"] in (None, "shop"),
+         f"right or unknown, never wrong: {c['user']} {c['database']}")
+    same(say(s, "begin"), b"T", "the server's word")
+    true(mine(d, s.getsockname()[1])[0]["activity"] in ("idle-in-txn", "unknown"), "activity")
+
+
+@tap.test("an encrypted connection is listed as such, unknown, and never defused", limit=40)
+def tls(b):
+    pg = shared.get()
+    d = daemon.Daemon(b, daemon.config_fix("defuse", "500ms"))
+    app = client.Client(b, pg, "libpq", PGSSLMODE="require")
+    backend = app.leak(2)
+    c = tap.wait_for(lambda: d.conn_of(app.pid), 3, "the connection")
+    same((c["activity"], c["protocol"]), ("unknown", "postgresql"), f"as listed: {c}")
+    same((c["txn_s"], c["backend_pid"]), (None, None), "nothing is made up")
+    shown = d.cli("show", c["id"])
+    true("tls" in (shown.out + str(c)).lower(), f"says that it is TLS: {shown.out}")
+    refused = d.cli("fix", c["id"], "--with", "defuse", "--yes")
+    same(refused.code, 7, f"defuse: {refused.out} {refused.err}")
+    end = time.monotonic() + 2
+    while time.monotonic() < end:
+        same([f for f in d.leaks() if f["pid"] == app.pid], [], "findings")
+        true(pg.row_locks(backend), "the lock is still held")
+    app.must("query select 1")
+    app.must("commit")
+
+
+class Server(threading.Thread):
+    """Says `word` to whatever it is told."""
+
+    def __init__(self, b, word, first=b""):
+        super().__init__(daemon=True)
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.word, self.first = word, first
+        b.later(self.listener.close)
+        self.start()
+
+    def run(self):
+        try:
+            while True:
+                s, _ = self.listener.accept()
+                threading.Thread(target=self.serve, args=(s,), daemon=True).start()
+        except OSError:
+            return
+
+    def serve(self, s):
+        try:
+            if self.first:
+                s.sendall(self.first)
+            while s.recv(4096):
+                s.sendall(self.word)
+        except OSError:
+            pass
+
+
+@tap.test("traffic that is no database's never appears, even when it imitates one", limit=40)
+def strangers(b):
+    d = daemon.Daemon(b, daemon.config_fix("defuse", "500ms"))
+    ports, socks = [], []
+    for word, first in ((b"hello\n", b""), (b"Z\0\0\0\5T", b""), (b"Z\0\0\0\5T", b"Z\0\0\0\5T"),
+                        (b"HTTP/1.1 200 OK\r\n\r\nZ\0\0\0\5T", b"")):
+        stranger = Server(b, word, first)
+        s = socket.create_connection(("127.0.0.1", stranger.port))
+        b.later(s.close)
+        ports.append(stranger.port)
+        socks.append(s)
+    for _ in range(5):
+        for s in socks:
+            s.sendall(b"GET / HTTP/1.1\r\n\r\n")
+            s.recv(4096)
+    end = time.monotonic() + 2
+    while time.monotonic() < end:
+        listed = [c for c in d.conns() if any(c["remote"].endswith(f":{p}") for p in ports)]
+        same(listed, [], "connections to what is no database")
+        time.sleep(0.1)
+
+
+tap.main(shared)

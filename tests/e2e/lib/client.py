@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Applications under test: real programs with real drivers that do as they are told.
+
+All of them read one command a line and answer with one line, "ok ..." or
+"error SQLSTATE ...".  The words: begin, query SQL, commit, rollback, status,
+backend, busy N, quit (see clients/).
+"""
+
+import os
+import select
+import subprocess
+
+from . import tap
+
+HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+NODE_PATHS = (os.path.join(tap.ROOT, "build/node/usr/share/nodejs"), "/usr/share/nodejs")
+DRIVERS = ("psycopg2", "libpq", "lib/pq", "pgx", "node-postgres")
+
+
+class Answer:
+    def __init__(self, line):
+        self.line = line
+        self.word, _, self.rest = line.partition(" ")
+        self.ok = self.word == "ok"
+        self.sqlstate = "" if self.ok else self.rest.split(" ", 1)[0]
+
+    def __repr__(self):
+        return self.line
+
+
+def _built(name):
+    path = os.path.join(tap.ROOT, "build/tests/e2e/clients", name)
+    if not os.path.exists(path):
+        raise tap.Skip(f"{name} was not built (make clients)")
+    return path
+
+
+def command_of(driver):
+    """(command line, additional environment) of the client program for a driver."""
+    if driver == "psycopg2":
+        return ["/usr/bin/python3", os.path.join(HERE, "clients/leak_psycopg2.py")], {}
+    if driver == "libpq":
+        return [_built("leak_libpq")], {}
+    if driver in ("lib/pq", "pgx"):
+        return [_built("leak_go"), {"lib/pq": "postgres", "pgx": "pgx"}[driver]], {}
+    if driver == "node-postgres":
+        for path in NODE_PATHS:
+            if os.path.isdir(os.path.join(path, "pg")):
+                return ["node", os.path.join(HERE, "clients/leak_node.js")], {"NODE_PATH": path}
+        raise tap.Skip("node-postgres is not installed")
+    raise ValueError(driver)
+
+
+class Client:
+    def __init__(self, bench, server, driver="psycopg2", wrap=(), **env):
+        command, more = command_of(driver)
+        self.driver = driver
+        self.process = subprocess.Popen(
+            list(wrap) + command, env={**server.env(**env), **more}, bufsize=0,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, preexec_fn=tap.die_with_parent)
+        self.pid = self.process.pid
+        self._buffer = b""
+        bench.later(self.kill)
+        hello = self._read(20)
+        tap.true(hello.ok, f"{driver} connects")
+
+    def _read(self, timeout):
+        while b"\n" not in self._buffer:
+            ready, _, _ = select.select([self.process.stdout], [], [], timeout)
+            if not ready:
+                raise AssertionError(f"{self.driver} client gave no answer in {timeout} s")
+            data = os.read(self.process.stdout.fileno(), 65536)
+            if not data:
+                raise AssertionError(f"{self.driver} client ended ({self.process.poll()})")
+            self._buffer += data
+        line, _, self._buffer = self._buffer.partition(b"\n")
+        return Answer(line.decode(errors="replace"))
+
+    def send(self, line):
+        self.process.stdin.write(line.encode() + b"\n")
+
+    def say(self, line, timeout=20):
+        """Sends one command and returns the answer, whatever it is."""
+        self.send(line)
+        return self._read(timeout)
+
+    def answer(self, timeout=20):
+        return self._read(timeout)
+
+    def must(self, line):
+        """The same, but the answer has to be ok; returns its text."""
+        answer = self.say(line)
+        tap.true(answer.ok, f"{self.driver}: {line}: {answer}")
+        return answer.rest
+
+    def backend(self):
+        return int(self.must("backend"))
+
+    def leak(self, row=1):
+        """Opens a transaction, takes a row lock, and forgets both."""
+        backend = self.backend()
+        self.must("begin")
+        self.must(f"query update account set balance = balance - 1 where id = {row}")
+        return backend
+
+    def state(self):
+        """The kernel's letter for the process: 'R', 'S', 'T' (stopped), 't' (traced)."""
+        with open(f"/proc/{self.pid}/stat") as f:
+            return f.read().rpartition(")")[2].split()[0]
+
+    def kill(self):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        self.process.stdin.close()
+        self.process.stdout.close()

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The kernel's types as far as we read them, and no further.  Each field's real
+ * place is found when the programs are loaded (CO-RE), so order, neighbours and
+ * sizes here mean nothing; names and kinds do.
+ */
+#ifndef __VMLINUX_H__
+#define __VMLINUX_H__
+
+#include <linux/types.h>
+#include <stdbool.h>
+#include <linux/bpf.h>
+
+typedef __u64 u64;
+typedef __u32 u32;
+typedef __u16 u16;
+typedef __u8 u8;
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+struct ns_common {
+	unsigned int inum;
+};
+
+struct net {
+	struct ns_common ns;
+};
+
+typedef struct {
+	struct net *net;
+} possible_net_t;
+
+struct in6_addr {
+	union {
+		__u8 u6_addr8[16];
+		__u32 u6_addr32[4];
+	} in6_u;
+};
+
+struct sock_common {
+	__u32 skc_daddr;
+	__u32 skc_rcv_saddr;
+	__u16 skc_dport;
+	__u16 skc_num;
+	unsigned short skc_family;
+	volatile unsigned char skc_state;
+	possible_net_t skc_net;
+	struct in6_addr skc_v6_daddr;
+	struct in6_addr skc_v6_rcv_saddr;
+};
+
+struct rb_node {
+	struct rb_node *rb_right;
+	struct rb_node *rb_left;
+};
+
+struct rb_root {
+	struct rb_node *rb_node;
+};
+
+struct socket;
+
+struct sock {
+	struct sock_common __sk_common;
+	struct rb_root tcp_rtx_queue;
+	u16 sk_protocol;
+	struct socket *sk_socket;
+};
+
+struct tcp_sock {
+	u32 rcv_nxt;
+	u32 snd_una;
+	u32 snd_nxt;
+	u32 write_seq;
+	u32 srtt_us;
+	u32 mdev_us;
+	u64 bytes_received;
+	u64 bytes_acked;
+	u32 lsndtime;
+	u32 rcv_tstamp;
+};
+
+struct tcp_skb_cb {
+	__u32 seq;
+	__u32 end_seq;
+	__u16 tcp_flags;	/* 16 bits since 6.16, 8 before: only its low byte is used */
+	__u32 ack_seq;
+};
+
+struct sk_buff {
+	char cb[48];
+	unsigned int len;
+	unsigned int data_len;
+	unsigned int end;
+	unsigned char *head;
+	unsigned char *data;
+};
+
+struct skb_shared_info {
+	__u8 nr_frags;
+	/* A frag is a page pointer, a length and an offset under changing names. */
+	struct {
+		u64 page;
+		u32 len;
+		u32 offset;
+	} frags[17] __attribute__((aligned(8)));
+};
+
+struct page {
+	unsigned long flags;
+};
+
+struct task_struct {
+	int tgid;
+	struct task_struct *group_leader;
+	u64 start_boottime;
+	char comm[16];
+};
+
+struct file {
+	unsigned int f_flags;
+};
+
+struct socket {
+	struct sock *sk;
+};
+
+struct bpf_iter_meta {
+	struct seq_file *seq;
+};
+
+struct bpf_iter__tcp {
+	struct bpf_iter_meta *meta;
+	struct sock_common *sk_common;
+	unsigned int uid;
+};
+
+struct bpf_iter__task_file {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
+	__u32 fd;
+	struct file *file;
+};
+
+#pragma clang attribute pop
+
+#endif
