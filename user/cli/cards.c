@@ -37,7 +37,7 @@ static void paragraph(const struct cli *c, const char *label, const char *text)
 
 static void print_times(json_t *o)
 {
-	struct value age = value_duration(o, "age_s"), quiet = value_duration(o, "quiet_s");
+	struct cell age = value_duration(o, "age_s"), quiet = value_duration(o, "quiet_s");
 	bool at_least = json_is_true(json_object_get(o, "age_is_lower_bound"));
 
 	(void)printf("%-12s %s%s (since %s UTC)\n", "age", at_least ? "at least " : "", age.text,
@@ -52,9 +52,9 @@ static void print_findings(const struct cli *c, json_t *findings)
 	size_t i;
 
 	json_array_foreach(findings, i, f) {
-		char text[4 * VALUE_LEN];
+		char text[512];
 
-		(void)snprintf(text, sizeof(text), "%s %s, %s for %s, confidence %s: %s",
+		(void)snprintf(text, sizeof(text), "%.32s %.32s, %.16s for %.16s, confidence %.16s: %.200s",
 			       value_text(f, "id").text, value_text(f, "kind").text,
 			       value_text(f, "state").text, value_duration(f, "since_s").text,
 			       value_text(f, "confidence").text, value_text(f, "evidence").text);
@@ -69,11 +69,11 @@ static void print_repairs(const struct cli *c, json_t *repairs)
 
 	json_array_foreach(repairs, i, r) {
 		bool acted = strcmp(value_text(r, "verdict").text, "act") == 0;
-		char text[4 * VALUE_LEN];
+		char text[512];
 
 		if (strcmp(value_text(r, "type").text, "repair") != 0)
 			continue;
-		(void)snprintf(text, sizeof(text), "%s %s %s: %s", value_time(r, "at").text,
+		(void)snprintf(text, sizeof(text), "%.32s %.32s %.32s: %.200s", value_time(r, "at").text,
 			       value_text(r, "verdict").text, value_text(r, "action").text,
 			       value_text(r, acted ? "outcome" : "reason").text);
 		paragraph(c, "repair", text);

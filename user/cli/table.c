@@ -165,7 +165,7 @@ static char *escaped(const char *text)
 	return strdup(clean);
 }
 
-int table_add(struct table *t, const char *const *cells, enum tone tone, const char *note)
+int table_add(struct table *t, const struct cell *cells, enum tone tone, const char *note)
 {
 	struct row row = { .tone = tone };
 	bool whole;
@@ -175,7 +175,7 @@ int table_add(struct table *t, const char *const *cells, enum tone tone, const c
 	row.cells = calloc(t->column_count, sizeof(*row.cells));
 	whole = row.cells != NULL;
 	for (size_t i = 0; whole && i < t->column_count; i++) {
-		row.cells[i] = escaped(cells[i]);
+		row.cells[i] = escaped(cells[i].text);
 		whole = row.cells[i] != NULL;
 	}
 	if (note)

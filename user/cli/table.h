@@ -26,6 +26,11 @@ struct style {
 	bool colour;
 };
 
+/* The text of a cell, held by value so that a row is one initializer. */
+struct cell {
+	char text[256];
+};
+
 struct table;
 
 /* `columns` must outlive the table.  0 or -ENOMEM. */
@@ -36,7 +41,7 @@ void table_free(struct table *t);
  * Adds a row of as many cells as there are columns; the texts are copied and
  * escaped.  `note` is a line under the row, or NULL.  0 or -ENOMEM.
  */
-int table_add(struct table *t, const char *const *cells, enum tone tone, const char *note);
+int table_add(struct table *t, const struct cell *cells, enum tone tone, const char *note);
 
 /* Prints the head and every row. */
 void table_print(const struct table *t, const struct style *style, FILE *out);

@@ -5,12 +5,12 @@
 #include "cli/value.h"
 #include "lib/text.h"
 
-static const struct value none = { "-" };
+static const struct cell none = { "-" };
 
-struct value value_text(json_t *o, const char *key)
+struct cell value_text(json_t *o, const char *key)
 {
 	json_t *v = json_object_get(o, key);
-	struct value out = none;
+	struct cell out = none;
 
 	if (json_is_string(v) && *json_string_value(v))
 		text_escape(json_string_value(v), out.text, sizeof(out.text));
@@ -24,7 +24,7 @@ struct value value_text(json_t *o, const char *key)
 	return out;
 }
 
-void format_duration(double s, char *out, size_t out_size)
+static void format_duration(double s, char *out, size_t out_size)
 {
 	unsigned long long whole = s < 0 ? 0 : s > 1e12 ? 1000000000000ULL : (unsigned long long)s;
 
@@ -42,20 +42,20 @@ void format_duration(double s, char *out, size_t out_size)
 		(void)snprintf(out, out_size, "%llud%02lluh", whole / 86400, whole / 3600 % 24);
 }
 
-struct value value_duration(json_t *o, const char *key)
+struct cell value_duration(json_t *o, const char *key)
 {
 	json_t *v = json_object_get(o, key);
-	struct value out = none;
+	struct cell out = none;
 
 	if (json_is_number(v))
 		format_duration(json_number_value(v), out.text, sizeof(out.text));
 	return out;
 }
 
-struct value value_us(json_t *o, const char *key)
+struct cell value_us(json_t *o, const char *key)
 {
 	json_t *v = json_object_get(o, key);
-	struct value out = none;
+	struct cell out = none;
 	double us = json_number_value(v);
 
 	if (!json_is_number(v))
@@ -70,27 +70,27 @@ struct value value_us(json_t *o, const char *key)
 	return out;
 }
 
-struct value value_bool(json_t *o, const char *key)
+struct cell value_bool(json_t *o, const char *key)
 {
 	json_t *v = json_object_get(o, key);
-	struct value out = none;
+	struct cell out = none;
 
 	if (json_is_boolean(v))
 		(void)snprintf(out.text, sizeof(out.text), "%s", json_is_true(v) ? "yes" : "no");
 	return out;
 }
 
-struct value value_pair(json_t *o, const char *first, const char *second)
+struct cell value_pair(json_t *o, const char *first, const char *second)
 {
-	struct value a = value_text(o, first), b = value_text(o, second), out;
+	struct cell a = value_text(o, first), b = value_text(o, second), out;
 
 	(void)snprintf(out.text, sizeof(out.text), "%.100s/%.100s", a.text, b.text);
 	return out;
 }
 
-struct value value_time(json_t *o, const char *key)
+struct cell value_time(json_t *o, const char *key)
 {
-	struct value out = value_text(o, key);
+	struct cell out = value_text(o, key);
 
 	if (strlen(out.text) >= 19 && out.text[10] == 'T') {
 		out.text[10] = ' ';

@@ -5,28 +5,23 @@
 
 #include <jansson.h>
 
-#define VALUE_LEN 256
+#include "cli/table.h"
 
-struct value {
-	char text[VALUE_LEN];
-};
+struct cell value_text(json_t *o, const char *key);
 
-struct value value_text(json_t *o, const char *key);
-
-/* "350ms", "4.2s", "3m12s", "2h05m", "3d04h"; */
-struct value value_duration(json_t *o, const char *key);
-void format_duration(double s, char *out, size_t out_size);
+/* "350ms", "4.2s", "3m12s", "2h05m", "3d04h". */
+struct cell value_duration(json_t *o, const char *key);
 
 /* Microseconds as "85us", "1.2ms", "2.1s". */
-struct value value_us(json_t *o, const char *key);
+struct cell value_us(json_t *o, const char *key);
 
 /* "yes" or "no". */
-struct value value_bool(json_t *o, const char *key);
+struct cell value_bool(json_t *o, const char *key);
 
 /* "a/b" of two members. */
-struct value value_pair(json_t *o, const char *first, const char *second);
+struct cell value_pair(json_t *o, const char *first, const char *second);
 
 /* The day and time of an RFC 3339 text, to the second. */
-struct value value_time(json_t *o, const char *key);
+struct cell value_time(json_t *o, const char *key);
 
 #endif
