@@ -3,6 +3,7 @@
  * The one door for questions and orders: finds the question, checks who asks,
  * and makes sure that the answer is of now.
  */
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -84,6 +85,22 @@ bool ask_knows(const char *method)
 	return find_question(method) != NULL;
 }
 
+enum exit_code ask_exit_code(int err)
+{
+	switch (err) {
+	case 0:
+		return EXIT_OK;
+	case -EINVAL:
+		return EXIT_USAGE;
+	case -EPERM:
+	case -EACCES:
+	case -EOPNOTSUPP:
+		return EXIT_PERMISSION;
+	default:
+		return EXIT_FAIL;
+	}
+}
+
 json_t *ask_notice(enum notice what, const void *record, uint64_t now_ns)
 {
 	char when[CLOCK_TEXT_LEN];
@@ -92,7 +109,7 @@ json_t *ask_notice(enum notice what, const void *record, uint64_t now_ns)
 
 	if (!o)
 		return NULL;
-	(void)json_object_set_new(o, "what",
+	(void)json_object_set_new(o, "type",
 				  json_string(what == NOTICE_FINDING ? "finding" : "repair"));
 	if (!json_object_get(o, "at"))
 		(void)json_object_set_new(o, "at",

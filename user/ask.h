@@ -43,7 +43,10 @@ enum exit_code ask(struct engine *e, const struct caller *who, const char *metho
 
 bool ask_knows(const char *method);
 
-/* What a watcher is told: the finding or repair, with "what" and "at".  NULL: no memory. */
+/* What engine_open() and its like returned, as an exit code. */
+enum exit_code ask_exit_code(int err);
+
+/* What a watcher is told: the finding or repair, with "type" and "at".  NULL: no memory. */
 json_t *ask_notice(enum notice what, const void *record, uint64_t now_ns);
 
 #endif

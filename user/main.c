@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 
 #include "control.h"
@@ -31,7 +30,7 @@ struct daemon {
 	int lock;
 };
 
-/* What is used after start-up; loading needs no more. */
+/* What is used after start-up; loading needs no more.  The state directory is our own. */
 static const unsigned int needed[] = {
 	CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN, CAP_SYS_PTRACE, CAP_SYS_ADMIN, CAP_KILL,
 	CAP_DAC_READ_SEARCH,
@@ -122,15 +121,7 @@ static int check_rights(void)
 		       (unsigned int)geteuid(), missing);
 }
 
-/* Root may write what is root's own; another's state directory takes more. */
-static bool needs_override(const char *state_dir)
-{
-	struct stat st;
-
-	return stat(state_dir, &st) == 0 && st.st_uid != geteuid();
-}
-
-static int drop_rights(const char *state_dir)
+static int drop_rights(void)
 {
 	/* Without this one the bounding set cannot be made smaller. */
 	capng_select_t which = capng_have_capability(CAPNG_EFFECTIVE, CAP_SETPCAP) ?
@@ -139,8 +130,6 @@ static int drop_rights(const char *state_dir)
 	capng_clear(CAPNG_SELECT_BOTH);
 	for (size_t i = 0; i < ARRAY_SIZE(needed); i++)
 		(void)capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, needed[i]);
-	if (needs_override(state_dir))
-		(void)capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, CAP_DAC_OVERRIDE);
 	if (capng_apply(which) != 0)
 		return log_err(-EPERM, "cannot give up the capabilities that are not needed");
 	/* Nobody looks into the memory of one who may look into everybody's. */
@@ -221,7 +210,7 @@ static int serve(struct daemon *d, const struct options *o)
 		return r;
 	d->engine.notice = control_notice;
 	d->engine.notice_arg = d->control;
-	r = drop_rights(o->engine.state_dir);
+	r = drop_rights();
 	if (r < 0)
 		return r;
 	say_ready(&d->engine);
@@ -257,22 +246,6 @@ static int run(struct daemon *d, const struct options *o)
 	return r;
 }
 
-static enum exit_code exit_code_of(int err)
-{
-	switch (err) {
-	case 0:
-		return EXIT_OK;
-	case -EINVAL:
-		return EXIT_USAGE;
-	case -EPERM:
-	case -EACCES:
-	case -EOPNOTSUPP:
-		return EXIT_PERMISSION;
-	default:
-		return EXIT_FAIL;
-	}
-}
-
 int main(int argc, char **argv)
 {
 	static struct daemon d = { .lock = -1 };
@@ -289,6 +262,6 @@ int main(int argc, char **argv)
 	else if (o.version)
 		(void)printf("plimsolld " PLIMSOLL_VERSION "\n");
 	else
-		return (int)exit_code_of(run(&d, &o));
+		return (int)ask_exit_code(run(&d, &o));
 	return EXIT_OK;
 }

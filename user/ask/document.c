@@ -230,21 +230,13 @@ json_t *document_pool(const struct pool *p)
 	return o;
 }
 
-/* The journal's finding, with where it is: whoever is on call asks that first. */
 json_t *document_finding(const struct finding *f, uint64_t now_ns)
 {
-	const struct conn *c = &f->conn;
-	char when[CLOCK_TEXT_LEN];
 	json_t *o = finding_to_json(f, now_ns);
 
 	if (!o)
 		return NULL;
-	set(o, "endpoint", address(&c->remote));
-	set(o, "protocol", protocol_name(c->protocol));
-	set(o, "database", text(c->database));
-	set(o, "user", text(c->user));
-	set(o, "since", json_string(clock_format(clock_wall_ns(f->symptom.since_ns), when)));
-	set(o, "uid", c->pid ? json_integer(c->uid) : json_null());
+	set(o, "uid", f->conn.pid ? json_integer(f->conn.uid) : json_null());
 	set(o, "denied", json_boolean(f->denied));
 	return o;
 }
