@@ -36,10 +36,11 @@ endif
 # The maps' definitions first: the linker resolves what refers to them backwards.
 BPF     := bpf/maps.bpf.c $(filter-out bpf/maps.bpf.c,$(wildcard bpf/*.bpf.c))
 SOURCES := $(wildcard user/*.c user/*/*.c)
-# The entry points; everything else may be in either program, and in tests.
+# The entry points are in one program each, the command line in plimsoll and in
+# tests; everything else is in all of them.
 MAINS   := user/main.c user/plimsoll.c
-SHARED  := $(filter-out $(MAINS) user/cli.c $(wildcard user/cli/*.c),$(SOURCES))
-CLI     := user/plimsoll.c user/cli.c $(wildcard user/cli/*.c)
+CLI     := user/cli.c $(wildcard user/cli/*.c)
+SHARED  := $(filter-out $(MAINS) $(CLI),$(SOURCES))
 UNIT    := $(wildcard tests/unit/test_*.c)
 SIM     := $(wildcard tests/sim/*.c)
 CLIENTS := $(wildcard tests/e2e/clients/*.c)
@@ -60,7 +61,7 @@ $(B)/inputs: FORCE
 	@echo '$(INPUTS)' | cmp -s - $@ || echo '$(INPUTS)' > $@
 
 $(B)/plimsolld: $(call obj,user/main.c $(SHARED))
-$(B)/plimsoll: $(call obj,$(CLI) $(SHARED))
+$(B)/plimsoll: $(call obj,user/plimsoll.c $(CLI) $(SHARED))
 $(B)/plimsolld $(B)/plimsoll: $(B)/inputs
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(filter %.o,$^) $(LDLIBS) -o $@
@@ -81,7 +82,7 @@ $(B)/plimsoll.skel.h: $(patsubst bpf/%.bpf.c,$(B)/bpf/%.bpf.o,$(BPF))
 	$(Q)$(BPFTOOL) gen object $(B)/plimsoll.linked.o $^
 	$(Q)$(BPFTOOL) gen skeleton $(B)/plimsoll.linked.o name plimsoll_bpf > $@
 
-$(B)/tests/unit/%: $(B)/tests/unit/%.o $(call obj,$(SHARED))
+$(B)/tests/unit/%: $(B)/tests/unit/%.o $(call obj,$(CLI) $(SHARED))
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(filter %.o,$^) $(LDLIBS) -lcmocka -o $@
 

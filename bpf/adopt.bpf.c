@@ -22,18 +22,16 @@ struct {
 	__type(value, __u8);
 } listeners SEC(".maps");
 
-extern unsigned int CONFIG_HZ __kconfig __weak;
+const volatile __u64 cfg_tick_ns;	/* length of a jiffy */
 
-/* When the socket last moved: its own jiffies stamps, if we know the length of one. */
+/* When the socket last moved, by its own stamps in jiffies. */
 static __always_inline __u64 last_moved_ns(const struct tcp_sock *tp, __u64 now_ns)
 {
 	__u32 now = (__u32)bpf_jiffies64();
 	__u32 sent = now - tp->lsndtime, received = now - tp->rcv_tstamp;
 	__u64 ago = sent < received ? sent : received;
 
-	if (!CONFIG_HZ || ago > now_ns / 1000)
-		return now_ns;
-	ago = ago * 1000000000ULL / CONFIG_HZ;
+	ago *= cfg_tick_ns;
 	return ago < now_ns ? now_ns - ago : now_ns;
 }
 

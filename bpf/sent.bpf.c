@@ -2,10 +2,23 @@
 /* Functions of their own for the verifier: proved once, not once for every path to them. */
 #include "sent.bpf.h"
 
-const volatile __u64 cfg_page_offset_base = 0xffff888000000000ULL;
-const volatile __u64 cfg_vmemmap_base = 0xffffea0000000000ULL;
-
 struct buffers_map buffers SEC(".maps");
+
+extern const void page_offset_base __ksym __weak;
+extern const void vmemmap_base __ksym __weak;
+
+/* Run once by user space: the bases as the kernel has them (KASLR moves them). */
+SEC("syscall")
+int find_bases(void *ctx)
+{
+	shared.page_offset_base = 0xffff888000000000ULL;
+	shared.vmemmap_base = 0xffffea0000000000ULL;
+	if (&page_offset_base)
+		bpf_probe_read_kernel(&shared.page_offset_base, 8, &page_offset_base);
+	if (&vmemmap_base)
+		bpf_probe_read_kernel(&shared.vmemmap_base, 8, &vmemmap_base);
+	return 0;
+}
 
 /*
  * Copies up to `max` (at most BUFFER) bytes of what socket `address` sent from

@@ -6,24 +6,23 @@
  * acknowledges still lie in the socket's retransmit queue: a tree of sk_buffs by
  * sequence number, their payload in page fragments.  A page's address follows
  * from its place in the page array: page_offset_base + (page - vmemmap_base) /
- * sizeof(struct page) * 4096.  User space finds the two bases and proves them on
- * a connection of its own before cfg_sent_readable is believed.
+ * sizeof(struct page) * 4096.  The two bases are the kernel's own variables where
+ * they can be named, else the x86-64 defaults; user space proves them on a
+ * connection of its own (events/selftest.c).
  */
 #ifndef PLIMSOLL_SENT_BPF_H
 #define PLIMSOLL_SENT_BPF_H
 
 #include "maps.bpf.h"
 
-extern const volatile __u64 cfg_page_offset_base;
-extern const volatile __u64 cfg_vmemmap_base;
-
 #define PAGE_SHIFT 12
 #define TREE_DEPTH 16	/* deeper than any retransmit queue's tree gets */
 #define FRAGS	   17
 #define BUFFER	   STARTUP_MAX
 
+/* Twice what is ever copied: the verifier bounds an offset and a size, not their sum. */
 struct buffer {
-	__u8 bytes[BUFFER + 16];
+	__u8 bytes[2 * BUFFER];
 };
 
 /*
@@ -81,9 +80,9 @@ struct frag {
 
 static __always_inline __u64 frag_address(const struct frag *f, __u32 offset)
 {
-	__u64 nr = ((f->page & ~1ULL) - cfg_vmemmap_base) / bpf_core_type_size(struct page);
+	__u64 nr = ((f->page & ~1ULL) - shared.vmemmap_base) / bpf_core_type_size(struct page);
 
-	return cfg_page_offset_base + (nr << PAGE_SHIFT) + f->offset + offset;
+	return shared.page_offset_base + (nr << PAGE_SHIFT) + f->offset + offset;
 }
 
 __u32 read_sent(__u64 address, __u32 seq, __u32 max);

@@ -499,14 +499,17 @@ static __always_inline void report_startup(struct sock *sk, struct slot *s, __u3
  */
 static __always_inline __u8 greet(struct sock *sk, struct slot *s, __u32 index)
 {
-	__u32 zero = 0, size, code;
+	__u32 zero = 0, size, code, got;
 	struct buffer *b = bpf_map_lookup_elem(&buffers, &zero);
 
-	if (!b || read_sent(address_of(sk), s->tx_next, 8) != 8) {
+	got = b ? read_sent(address_of(sk), s->tx_next, 8) : 0;
+	if (!got) {
 		count(COUNT_STARTUP_LOST);
 		s->flags |= SLOT_EDGE;	/* the answer may still tell */
 		return PHASE_HELLO;
 	}
+	if (!b || got < 8)
+		return PHASE_FREE;
 	size = be32(b->bytes);
 	code = be32(b->bytes + 4);
 	if (size == 8 && (code == SSL_REQUEST || code == GSSENC_REQUEST))

@@ -12,6 +12,8 @@
 
 #include "engine.h"
 
+#define PLIMSOLL_VERSION "0.1"
+
 enum role { ROLE_NONE, ROLE_OWN, ROLE_READ, ROLE_ALL };
 
 struct caller {
@@ -38,5 +40,13 @@ enum exit_code {
  */
 enum exit_code ask(struct engine *e, const struct caller *who, const char *method, json_t *params,
 		   json_t **ret);
+
+bool ask_knows(const char *method);
+
+/* What engine_open() and its like returned, as an exit code. */
+enum exit_code ask_exit_code(int err);
+
+/* What a watcher is told: the finding or repair, with "type" and "at".  NULL: no memory. */
+json_t *ask_notice(enum notice what, const void *record, uint64_t now_ns);
 
 #endif

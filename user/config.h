@@ -19,16 +19,38 @@ struct config {
 	uint64_t connections;		/* table size */
 };
 
+struct yaml_node;
+struct yaml_report;
+
 /* What holds with no file at all.  0 or -ENOMEM. */
 int config_init(struct config *c);
 void config_done(struct config *c);
 
 /*
- * Reads `path` over the defaults into `ret`.  0, or a negative errno with one
+ * Reads `path` over the defaults into `ret`, which needs no config_init() before
+ * and is to be given to config_done() after.  0, or a negative errno with one
  * line in `why` ("plimsoll.yaml:3:10: unknown key 'grce' (did you mean 'grace'?)");
  * `ret` is then untouched.  `action_known` says whether an action exists.
  */
 int config_load(const char *path, bool (*action_known)(const char *name), struct config *ret,
 		char *why, size_t why_size);
+
+/* The same of `size` bytes in memory, which errors call `name`. */
+int config_parse(const char *name, const void *bytes, size_t size,
+		 bool (*action_known)(const char *name), struct config *ret, char *why,
+		 size_t why_size);
+
+/* Under way: what is read into, and what its parts need to know. */
+struct config_reading {
+	struct config conf;
+	bool (*action_known)(const char *name);
+};
+
+/* The sections with a file of their own in config/; `reading` is a struct config_reading. */
+int config_rules(const struct yaml_report *r, const struct yaml_node *node, void *reading);
+int config_budget(const struct yaml_report *r, const struct yaml_node *node, void *reading);
+
+/* Another program's settings, whose shape is checked here; nothing is kept of them. */
+int config_gateway(const struct yaml_report *r, const struct yaml_node *node, void *reading);
 
 #endif

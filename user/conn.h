@@ -15,6 +15,7 @@
 
 #include "event.h"
 #include "lib/addr.h"
+#include "lib/index.h"
 #include "lib/registry.h"
 
 enum activity {
@@ -56,7 +57,7 @@ struct protocol {
 	uint16_t usual_port;
 	/*
 	 * Reads user and database out of a start-up packet.  `bytes` may be cut
-	 * short; what is not there stays as it was.
+	 * short; what is not there stays as it was.  Raw text, always terminated.
 	 */
 	void (*startup)(const uint8_t *bytes, size_t len, char user[static NAME_LEN],
 			char database[static NAME_LEN]);
@@ -91,6 +92,7 @@ struct conn {
 	enum activity activity;
 	bool adopted;		/* ages are lower bounds */
 	bool uncertain;		/* facts were lost: report, never repair */
+	uint8_t phase;		/* enum phase */
 	uint8_t tcp_state;
 	uint64_t opened_ns, last_ns;
 	uint64_t txn_ns;	/* 0: no transaction known */
@@ -109,12 +111,20 @@ struct conn {
 	 */
 	uint64_t defused_rx_bytes;
 
+	bool named;		/* its start-up packet was read */
 	bool used;		/* this entry holds a connection */
 };
+
+/* Start-up packets that came before the first look at their slot. */
+#define EARLY_STARTUPS 1024
 
 /* Indexed by the kernel's slot number. */
 struct conns {
 	struct conn *table;
+	struct tally *tallies;	/* of the count of holders under way, one for each entry */
+	struct rec_startup *early;	/* EARLY_STARTUPS, by slot number; hdr.type 0: none */
+	struct index by_cookie;
+	struct index endpoints;	/* work space of conns_guess_protocols() */
 	uint32_t capacity;
 	uint32_t high;		/* no connection at or above this index */
 	uint32_t open;		/* connections held */
@@ -137,8 +147,9 @@ void conns_apply_record(struct conns *t, const struct rec_hdr *rec, size_t len);
 
 /*
  * Begins and ends one count of holders; between the two, one call for every
- * (process, socket) pair.  Fills in the owner of adopted connections, and moves
- * a connection to its only holder when the owner no longer has it.
+ * (process, socket) pair of the host.  Fills in the owner of adopted connections,
+ * and moves a connection to its only holder when the owner no longer has it.  A
+ * connection that nobody was seen to hold has unknown holders.
  */
 void conns_holders_begin(struct conns *t);
 void conns_apply_holder(struct conns *t, const struct holder *h);
@@ -156,7 +167,7 @@ struct conn *conns_find_cookie(struct conns *t, uint64_t cookie);
 /* Whether it belongs in a list of database connections: recognised and not over. */
 bool conn_is_listed(const struct conn *c);
 
-/* When a byte last passed in either direction, ns. */
+/* For how long no byte has passed in either direction. */
 uint64_t conn_quiet_ns(const struct conn *c, uint64_t now_ns);
 
 const char *activity_name(enum activity a);

@@ -56,8 +56,14 @@ struct finding {
 	struct conn conn;	/* as it was when last looked at */
 	struct symptom symptom;
 	uint64_t suspected_ns, confirmed_ns, ended_ns;
+	uint64_t seen_ns;	/* the last run that still showed it */
 	bool checked;		/* a second source agreed; needed to be confirmed */
 	bool denied;		/* the second source disagreed: stays suspect */
+	/*
+	 * Set by the caller while a repair is under way.  What the wire then shows
+	 * is our own doing: the finding waits, and is not retracted.
+	 */
+	bool under_repair;
 	bool used;
 };
 
@@ -78,10 +84,15 @@ int detect_conf_init(struct detect_conf *c);
 void detect_conf_done(struct detect_conf *c);
 struct detector_setting *detect_conf_find(struct detect_conf *c, const char *name);
 
+/* Findings lie in a table with holes; `count` is where it ends for now. */
 struct detect {
 	struct finding *findings;
 	uint32_t count, capacity;
-	uint64_t suspected, confirmed, retracted, mended, lost;
+	uint32_t hole;		/* no free place below this one */
+	struct index by_conn;	/* detector and cookie */
+	uint64_t suspected, confirmed, retracted, mended;
+	uint64_t lost;		/* did not fit the table */
+	uint64_t regretted;	/* confirmed, and the connection went on working */
 };
 
 /*

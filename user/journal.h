@@ -17,7 +17,10 @@ struct journal;
 #define JOURNAL_FILE   "journal.db"
 #define JOURNAL_SCHEMA 1
 
-/* Opens or creates DIR/journal.db (directory 0700).  0 or -errno, logged. */
+/*
+ * Opens or creates DIR/journal.db (directory 0700).  0 or -errno, logged.
+ * -EBADMSG: damaged, or no journal; -EPROTONOSUPPORT: written by a newer plimsoll.
+ */
 int journal_open(const char *dir, struct journal **ret);
 
 /* Opens an existing one to read.  0, -ENOENT when there is none, or -errno, logged. */
@@ -27,7 +30,10 @@ void journal_close(struct journal *j);
 /* A finding's change of state.  0 or -errno. */
 int journal_finding(struct journal *j, const struct finding *f);
 
-/* A verdict that is no act: why nothing was done.  0 or -errno. */
+/*
+ * A verdict that is no act: why nothing was done.  Written once for a finding and
+ * a reason, however often it is said.  0 or -errno.
+ */
 int journal_refusal(struct journal *j, const struct repair *r);
 
 /*
@@ -36,13 +42,22 @@ int journal_refusal(struct journal *j, const struct repair *r);
  */
 int journal_intent(struct journal *j, const struct repair *r);
 
-/* Steps and outcome of a repair whose intent is there.  0 or -errno. */
+/*
+ * Steps and outcome of a repair whose intent is there.  0, -ENOENT when it is not,
+ * -EALREADY when there is an outcome, or another -errno.
+ */
 int journal_outcome(struct journal *j, const struct repair *r);
 
-/* Calls `fn` with the JSON of every repair whose intent has no outcome. */
+/*
+ * Calls `fn` with the JSON of every repair whose intent has no outcome, with a
+ * further key "precondition".  `fn` may settle it.  0 or -errno.
+ */
 int journal_unresolved(struct journal *j, void (*fn)(json_t *repair, void *arg), void *arg);
 
-/* Settles a repair of a former life: outcome and one step that says how it was found. */
+/*
+ * Settles a repair of a former life: outcome and one step that says how it was
+ * found.  Returns as journal_outcome().
+ */
 int journal_settle(struct journal *j, const char *repair_id, enum outcome outcome, const char *note);
 
 /* JSON array of all entries since wall time `since_ns`, oldest first.  NULL on error. */
@@ -51,5 +66,14 @@ json_t *journal_read(struct journal *j, uint64_t since_ns);
 /* The documents of DESIGN section 8; also used by `watch` and `fix`. */
 json_t *finding_to_json(const struct finding *f, uint64_t now_ns);
 json_t *repair_to_json(const struct repair *r);
+
+/* One step of a repair's document, at a wall time. */
+json_t *step_to_json(const char *name, int err, uint64_t wall_ns, const char *note);
+
+/* What must still be true at the last moment. */
+json_t *precondition_to_json(const struct precondition *p);
+
+/* A time as the documents write it: RFC 3339, null for 0. */
+json_t *time_to_json(uint64_t wall_ns);
 
 #endif

@@ -18,7 +18,7 @@ struct pool {
 	char user[NAME_LEN], database[NAME_LEN];
 	char comm[16];
 
-	/* the level */
+	/* the level: open = in_use + idle + unknown; in_txn of those in use */
 	uint32_t open, in_use, idle, in_txn, unknown;
 
 	/* the water: see DESIGN section 6 */
@@ -31,11 +31,15 @@ struct levels {
 	struct pool *pools;
 	uint32_t count, capacity;
 	uint32_t *of_conn;	/* conn slot -> index in pools, or LEVEL_NONE */
-	struct window *windows;	/* round trip sums a second ago, two, ... 60 */
+	struct window *windows;	/* of each pool: round trips of the last 60 s */
+	struct reading *readings;	/* of each conn slot: the sums last taken in */
+	uint32_t *moved;	/* work space: where a pool went when others were dropped */
+	struct index by_key;
 	uint32_t conn_capacity;
+	uint32_t high;		/* entries of of_conn that may be set */
 };
 
-#define LEVEL_NONE UINT32_MAX
+#define LEVEL_NONE INDEX_NONE
 
 /* Room for as many pools as there may be connections.  0 or -ENOMEM. */
 int levels_init(struct levels *l, uint32_t conn_capacity);

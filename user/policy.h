@@ -116,6 +116,7 @@ struct act {
 	uint64_t cookie;
 	char finding[FINDING_ID_LEN];
 	size_t rung;
+	long rule;		/* -1: by hand */
 	uint32_t pid, start_ticks;
 	struct addr endpoint;
 	char user[NAME_LEN], database[NAME_LEN];
@@ -129,7 +130,10 @@ struct policy {
 };
 
 /*
- * The automatic verdict on a finding.  `find_action` looks an action up by name
+ * The automatic verdict on a finding.  Asked in this order, the first that fails
+ * is the reason: stopped, not confirmed, mode, rule, ladder, whether the action
+ * suits, holders, owner, uncertain, not running, cool-down, budget of the pool,
+ * the endpoint, the host, share of the pool.  `find_action` looks an action up by name
  * (NULL: there is none such).
  */
 struct verdict policy_decide(const struct policy *p, const struct policy_conf *conf,
@@ -137,7 +141,10 @@ struct verdict policy_decide(const struct policy *p, const struct policy_conf *c
 			     const struct action_face *(*find_action)(const char *name),
 			     uint64_t now_ns);
 
-/* The verdict on an operator's order: rules and budget do not apply, safety does. */
+/*
+ * The verdict on an operator's order: rules and budget do not apply, safety does.
+ * `action` NULL: there is none such, or none that suits.
+ */
 struct verdict policy_order(const struct policy_conf *conf, const struct conn *c,
 			    const struct circumstances *w, const struct action_face *action);
 

@@ -43,4 +43,7 @@ void param_format(const struct param *p, const void *conf, char *out, size_t out
 /* A duration on its own: 0 and *ret_ns, or -EINVAL, or -ERANGE when it does not fit. */
 int param_duration(const char *text, uint64_t *ret_ns);
 
+/* A rate, "5/s" "5/min" "5/h": how many in how long.  0, -EINVAL or -ERANGE. */
+int param_rate(const char *text, uint64_t *ret_count, uint64_t *ret_ns);
+
 #endif

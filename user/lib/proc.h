@@ -16,10 +16,19 @@ struct proc_stat {
 /* 0, or -ESRCH when there is no such process. */
 int proc_stat(uint32_t pid, struct proc_stat *ret);
 
-/* Path in the cgroup2 hierarchy (or the name=systemd one); "" when unknown. */
+/* The reading of /proc/PID/stat without the file: 0, or -EINVAL. */
+int proc_stat_parse(const char *text, struct proc_stat *ret);
+
+/*
+ * Path in the cgroup2 hierarchy (or the name=systemd one); "" when unknown.  A
+ * path that does not fit is unknown: half of it may be the name of another.
+ */
 void proc_cgroup(uint32_t pid, char *out, size_t out_size);
 
-/* Path of the executable; "" when unknown. */
+/* The same out of the text of /proc/PID/cgroup. */
+void proc_cgroup_parse(const char *text, char *out, size_t out_size);
+
+/* Path of the executable; "" when unknown or too long. */
 void proc_exe(uint32_t pid, char *out, size_t out_size);
 
 /* First four hex digits of the boot id: part of every connection's name. */

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The one door for questions and orders: finds the question, checks who asks,
+ * and makes sure that the answer is of now.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "ask/document.h"
+#include "ask/question.h"
+#include "lib/clock.h"
+
+#define FRESH_NS (20 * NS_PER_MS)
+
+bool ask_may_see(const struct inquiry *q, uid_t uid)
+{
+	return q->who->role != ROLE_OWN || q->who->uid == uid;
+}
+
+enum exit_code ask_done(const char *command, json_t *rows, json_t **ret)
+{
+	json_t *doc = json_pack("{s:i, s:o}", "schema", 1, command, rows);
+
+	if (!doc)
+		return ask_fail(ret, EXIT_FAIL, "out of memory");
+	*ret = doc;
+	return EXIT_OK;
+}
+
+enum exit_code ask_fail(json_t **ret, enum exit_code code, const char *fmt, ...)
+{
+	char message[512];
+	va_list args;
+	json_t *text;
+
+	va_start(args, fmt);
+	(void)vsnprintf(message, sizeof(message), fmt, args);
+	va_end(args);
+	text = json_string(message);
+	/* A message that was cut in the middle of a character. */
+	if (!text)
+		text = json_string("the request was not understood");
+	*ret = json_pack("{s:o}", "message", text);
+	return code;
+}
+
+enum exit_code ask_only(const struct inquiry *q, const char *const *names, json_t **ret)
+{
+	const char *key;
+	json_t *value;
+
+	json_object_foreach(q->params, key, value) {
+		size_t i = 0;
+
+		while (names[i] && strcmp(names[i], key) != 0)
+			i++;
+		if (!names[i])
+			return ask_fail(ret, EXIT_USAGE, "unknown parameter '%.40s'", key);
+	}
+	return EXIT_OK;
+}
+
+/* A caller between two ticks must not be told what was true before the last. */
+static void refresh(struct engine *e, uint64_t now_ns)
+{
+	if (!e->events || elapsed_ns(e->now_ns, now_ns) < FRESH_NS)
+		return;
+	(void)engine_drain(e);
+	engine_tick(e, now_ns);
+}
+
+static const struct question *find_question(const char *method)
+{
+	for_each(question, it) {
+		if (strcmp((*it)->method, method) == 0)
+			return *it;
+	}
+	return NULL;
+}
+
+bool ask_knows(const char *method)
+{
+	return find_question(method) != NULL;
+}
+
+enum exit_code ask_exit_code(int err)
+{
+	switch (err) {
+	case 0:
+		return EXIT_OK;
+	case -EINVAL:
+		return EXIT_USAGE;
+	case -EPERM:
+	case -EACCES:
+	case -EOPNOTSUPP:
+		return EXIT_PERMISSION;
+	default:
+		return EXIT_FAIL;
+	}
+}
+
+json_t *ask_notice(enum notice what, const void *record, uint64_t now_ns)
+{
+	char when[CLOCK_TEXT_LEN];
+	json_t *o = what == NOTICE_FINDING ? document_finding(record, now_ns) :
+					     repair_to_json(record);
+
+	if (!o)
+		return NULL;
+	(void)json_object_set_new(o, "type",
+				  json_string(what == NOTICE_FINDING ? "finding" : "repair"));
+	if (!json_object_get(o, "at"))
+		(void)json_object_set_new(o, "at",
+					  json_string(clock_format(clock_wall_ns(now_ns), when)));
+	return o;
+}
+
+enum exit_code ask(struct engine *e, const struct caller *who, const char *method, json_t *params,
+		   json_t **ret)
+{
+	const struct question *found = find_question(method);
+	struct inquiry q = { .e = e, .who = who, .now_ns = clock_now_ns() };
+	enum exit_code code;
+
+	if (!found)
+		return ask_fail(ret, EXIT_USAGE, "unknown method '%.40s'", method);
+	if (params && !json_is_null(params) && !json_is_object(params))
+		return ask_fail(ret, EXIT_USAGE, "parameters must be an object");
+	if (!(found->roles & MAY(who->role)))
+		return ask_fail(ret, EXIT_PERMISSION, "uid %u may not do that", (unsigned int)who->uid);
+	q.params = json_is_object(params) ? json_incref(params) : json_object();
+	if (!q.params)
+		return ask_fail(ret, EXIT_FAIL, "out of memory");
+	refresh(e, q.now_ns);
+	code = found->answer(&q, ret);
+	json_decref(q.params);
+	return code;
+}

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Conns: one row a connection. */
+#include "ask/document.h"
+#include "ask/filter.h"
+#include "ask/question.h"
+
+static bool has_finding(const struct filter *f, const struct lookup *l, const struct conn *c)
+{
+	size_t n;
+	const struct finding **found;
+
+	if (!f->kind && !f->leaked)
+		return true;
+	found = lookup_findings(l, c->cookie, &n);
+	for (size_t i = 0; i < n; i++) {
+		if (filter_finding(f, found[i]))
+			return true;
+	}
+	return false;
+}
+
+static enum exit_code answer(const struct inquiry *q, json_t **ret)
+{
+	struct lookup l;
+	struct filter f;
+	json_t *rows;
+
+	if (filter_parse(q->params, &f, ret) != EXIT_OK)
+		return EXIT_USAGE;
+	if (lookup_init(&l, &q->e->detect) < 0)
+		return ask_fail(ret, EXIT_FAIL, "out of memory");
+	rows = json_array();
+	conns_for_each(&q->e->conns, c) {
+		if (ask_may_see(q, c->uid) && filter_conn(&f, c) && has_finding(&f, &l, c))
+			(void)json_array_append_new(rows, document_conn(&l, c, q->now_ns));
+	}
+	lookup_done(&l);
+	return ask_done("conns", rows, ret);
+}
+
+static const struct question conns = { "Conns", MAY_READ, answer };
+REGISTER(question, conns);

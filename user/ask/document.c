@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <errno.h>
+#include <stdlib.h>
+
+#include "ask/document.h"
+#include "lib/clock.h"
+#include "lib/proc.h"
+#include "lib/text.h"
+
+#define US2_PER_MS2 1e6
+
+static int by_cookie(const void *a, const void *b)
+{
+	const struct finding *const *x = a, *const *y = b;
+
+	return ((*x)->conn.cookie > (*y)->conn.cookie) - ((*x)->conn.cookie < (*y)->conn.cookie);
+}
+
+int lookup_init(struct lookup *l, const struct detect *d)
+{
+	*l = (struct lookup){};
+	l->findings = calloc((size_t)d->count + 1, sizeof(*l->findings));
+	if (!l->findings)
+		return -ENOMEM;
+	findings_for_each(d, f) {
+		if (f->state == FINDING_SUSPECT || f->state == FINDING_CONFIRMED)
+			l->findings[l->count++] = f;
+	}
+	if (l->count)
+		qsort(l->findings, l->count, sizeof(*l->findings), by_cookie);
+	return 0;
+}
+
+void lookup_done(struct lookup *l)
+{
+	for (size_t i = 0; i < CGROUPS_CACHED; i++)
+		json_decref(l->cgroups[i].text);
+	free(l->findings);
+}
+
+const struct finding **lookup_findings(const struct lookup *l, uint64_t cookie, size_t *ret_count)
+{
+	size_t low = 0, high = l->count, end;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (l->findings[middle]->conn.cookie < cookie)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	end = low;
+	while (end < l->count && l->findings[end]->conn.cookie == cookie)
+		end++;
+	*ret_count = end - low;
+	return end > low ? l->findings + low : NULL;
+}
+
+static void set(json_t *o, const char *key, json_t *value)
+{
+	(void)json_object_set_new_nocheck(o, key, value ? value : json_null());
+}
+
+static json_t *text(const char *s)
+{
+	char clean[512];
+
+	if (!*s)
+		return json_null();
+	text_escape(s, clean, sizeof(clean));
+	return json_string(clean);
+}
+
+static json_t *address(const struct addr *a)
+{
+	char buf[ADDR_TEXT_LEN];
+
+	return json_string(addr_format(a, buf));
+}
+
+static json_t *number(uint64_t n)
+{
+	return n ? json_integer((json_int_t)n) : json_null();
+}
+
+static json_t *protocol_name(const struct protocol *p)
+{
+	return p ? json_string(p->name) : json_null();
+}
+
+static json_t *cgroup(struct lookup *l, uint32_t pid)
+{
+	size_t i = pid % CGROUPS_CACHED;
+	char path[512];
+
+	if (!pid)
+		return json_null();
+	if (l->cgroups[i].pid != pid) {
+		proc_cgroup(pid, path, sizeof(path));
+		json_decref(l->cgroups[i].text);
+		l->cgroups[i].text = text(path);
+		l->cgroups[i].pid = pid;
+	}
+	return json_incref(l->cgroups[i].text);
+}
+
+static void set_unknown(json_t *o)
+{
+	static const char *const keys[] = { "sql", "trace_id", "goroutine", "thread", "stack" };
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		set(o, keys[i], json_null());
+}
+
+static json_t *ids(const struct lookup *l, const struct conn *c)
+{
+	size_t n;
+	const struct finding **found = lookup_findings(l, c->cookie, &n);
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < n; i++)
+		(void)json_array_append_new(array, json_string(found[i]->id));
+	return array;
+}
+
+/* Over the life of the connection; a pool's is over a window. */
+static json_t *variance(const struct conn *c)
+{
+	double mean, square;
+
+	if (c->rtt_n < 2)
+		return json_null();
+	mean = (double)c->rtt_sum_us / c->rtt_n;
+	square = (double)c->rtt_sq_us2 / c->rtt_n;
+	return json_real(square > mean * mean ? (square - mean * mean) / US2_PER_MS2 : 0);
+}
+
+static json_t *queries(const struct conn *c)
+{
+	/* Nobody counted them where the wire cannot be read, or before we came. */
+	if (!c->protocol || c->tls || c->gss || (c->adopted && !c->queries))
+		return json_null();
+	return json_integer((json_int_t)c->queries);
+}
+
+static void set_times(json_t *o, const struct conn *c, uint64_t now_ns)
+{
+	char when[CLOCK_TEXT_LEN];
+
+	set(o, "opened_at", json_string(clock_format(clock_wall_ns(c->opened_ns), when)));
+	set(o, "age_s", json_real(ns_to_s(elapsed_ns(c->opened_ns, now_ns))));
+	set(o, "age_is_lower_bound", json_boolean(c->adopted));
+	set(o, "quiet_s", json_real(ns_to_s(conn_quiet_ns(c, now_ns))));
+	set(o, "txn_s", c->txn_ns ? json_real(ns_to_s(elapsed_ns(c->txn_ns, now_ns))) :
+				    json_null());
+}
+
+static void set_network(json_t *o, const struct conn *c)
+{
+	set(o, "rtt_us", number(c->rtt_us));
+	set(o, "rtt_var_ms2", variance(c));
+	set(o, "jitter_rate", c->rtt_us ? json_real((double)c->mdev_us / c->rtt_us) : json_null());
+}
+
+json_t *document_conn(struct lookup *l, const struct conn *c, uint64_t now_ns)
+{
+	json_t *o = json_object();
+
+	set(o, "id", json_string(c->id));
+	set(o, "pid", number(c->pid));
+	set(o, "comm", text(c->comm));
+	set(o, "cgroup", cgroup(l, c->pid));
+	set(o, "protocol", protocol_name(c->protocol));
+	set(o, "local", address(&c->local));
+	set(o, "remote", address(&c->remote));
+	set(o, "user", text(c->user));
+	set(o, "database", text(c->database));
+	set(o, "backend_pid", number(c->backend_pid));
+	set(o, "stage", json_string(stage_name(c->stage)));
+	set(o, "activity", json_string(activity_name(c->activity)));
+	set_times(o, c, now_ns);
+	set(o, "queries", queries(c));
+	set_network(o, c);
+	set_unknown(o);
+	set(o, "findings", ids(l, c));
+	set(o, "uid", c->pid ? json_integer(c->uid) : json_null());
+	set(o, "holders", c->holders == HOLDERS_UNKNOWN ? json_null() : json_integer(c->holders));
+	set(o, "tls", json_boolean(c->tls));
+	set(o, "adopted", json_boolean(c->adopted));
+	set(o, "uncertain", json_boolean(c->uncertain));
+	set(o, "protocol_evidence", c->protocol ? json_string(evidence_name(c->evidence)) :
+						  json_null());
+	return o;
+}
+
+static void set_water(json_t *o, const struct pool *p)
+{
+	bool known = p->rtt_samples > 0;
+
+	set(o, "level", json_integer(p->open));
+	set(o, "watermark", number(p->watermark));
+	set(o, "gear", json_null());
+	set(o, "rtt_us", known ? json_real(p->rtt_ms * 1e3) : json_null());
+	set(o, "rtt_var_ms2", known ? json_real(p->rtt_var_ms2) : json_null());
+	set(o, "jitter_rate", known ? json_real(p->jitter_rate) : json_null());
+	set(o, "decay_factor", known ? json_real(p->decay_factor) : json_null());
+}
+
+json_t *document_pool(const struct pool *p)
+{
+	json_t *o = json_object();
+
+	set(o, "pid", number(p->pid));
+	set(o, "comm", text(p->comm));
+	set(o, "endpoint", address(&p->endpoint));
+	set(o, "protocol", protocol_name(p->protocol));
+	set(o, "database", text(p->database));
+	set(o, "user", text(p->user));
+	set(o, "open", json_integer(p->open));
+	set(o, "in_use", json_integer(p->in_use));
+	set(o, "idle", json_integer(p->idle));
+	set(o, "in_txn", json_integer(p->in_txn));
+	set(o, "unknown", json_integer(p->unknown));
+	set(o, "wait_count", json_null());
+	set(o, "wait_s", json_null());
+	set_water(o, p);
+	set(o, "uid", p->pid ? json_integer(p->uid) : json_null());
+	set(o, "findings", json_array());
+	return o;
+}
+
+json_t *document_finding(const struct finding *f, uint64_t now_ns)
+{
+	json_t *o = finding_to_json(f, now_ns);
+
+	if (!o)
+		return NULL;
+	set(o, "uid", f->conn.pid ? json_integer(f->conn.uid) : json_null());
+	set(o, "denied", json_boolean(f->denied));
+	return o;
+}

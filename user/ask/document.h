@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Connections and pools as JSON.  What is not known is null, never a made-up 0. */
+#ifndef PLIMSOLL_ASK_DOCUMENT_H
+#define PLIMSOLL_ASK_DOCUMENT_H
+
+#include "ask.h"
+
+#define CGROUPS_CACHED 256
+
+/* What many rows of one answer look up: findings of a connection, cgroup of a process. */
+struct lookup {
+	const struct finding **findings;	/* by cookie */
+	size_t count;
+	struct {
+		uint32_t pid;
+		json_t *text;
+	} cgroups[CGROUPS_CACHED];
+};
+
+/* 0 or -ENOMEM. */
+int lookup_init(struct lookup *l, const struct detect *d);
+void lookup_done(struct lookup *l);
+
+/* The first finding of a connection and how many follow it; NULL: none. */
+const struct finding **lookup_findings(const struct lookup *l, uint64_t cookie, size_t *ret_count);
+
+/* New references.  `findings` of a connection are ids; a pool's are empty, to be filled. */
+json_t *document_conn(struct lookup *l, const struct conn *c, uint64_t now_ns);
+json_t *document_pool(const struct pool *p);
+json_t *document_finding(const struct finding *f, uint64_t now_ns);
+
+#endif

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Leaks: the findings that stand, with their evidence. */
+#include "ask/document.h"
+#include "ask/filter.h"
+#include "ask/question.h"
+
+static enum exit_code answer(const struct inquiry *q, json_t **ret)
+{
+	struct filter f;
+	json_t *rows;
+
+	if (filter_parse(q->params, &f, ret) != EXIT_OK)
+		return EXIT_USAGE;
+	rows = json_array();
+	findings_for_each(&q->e->detect, found) {
+		if (ask_may_see(q, found->conn.uid) && filter_conn(&f, &found->conn) &&
+		    filter_finding(&f, found))
+			(void)json_array_append_new(rows, document_finding(found, q->now_ns));
+	}
+	return ask_done("leaks", rows, ret);
+}
+
+static const struct question leaks = { "Leaks", MAY_READ, answer };
+REGISTER(question, leaks);

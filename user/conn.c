@@ -1,0 +1,439 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The table of connections: one entry for each of the kernel's slots.
+ *
+ * An entry is one connection for as long as generation and cookie stay the same;
+ * when either changes the old one has ended and the new one inherits nothing.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+#include "conn.h"
+#include "lib/cleanup.h"
+#include "lib/clock.h"
+
+/* One connection's part of a count of holders. */
+struct tally {
+	uint32_t processes;
+	uint32_t last_tgid;	/* a process comes with all its descriptors in one go */
+	bool owner_seen;
+	struct holder oldest;
+};
+
+static const char *const activity_names[] = {
+	"unknown", "starting", "idle", "busy", "idle-in-txn", "failed-txn", "unread",
+};
+_Static_assert(ARRAY_SIZE(activity_names) == ACTIVITY_MAX, "every activity has a name");
+
+static const char *const stage_names[] = {
+	"establishing", "ready", "degraded", "recovering", "terminated",
+};
+_Static_assert(ARRAY_SIZE(stage_names) == STAGE_MAX, "every stage has a name");
+
+static const char *const evidence_names[] = { "none", "wire", "endpoint", "port" };
+_Static_assert(ARRAY_SIZE(evidence_names) == EVIDENCE_MAX, "every evidence has a name");
+
+int conns_init(struct conns *t, uint32_t capacity, const char *boot_tag)
+{
+	*t = (struct conns){ .capacity = capacity };
+	(void)snprintf(t->boot_tag, sizeof(t->boot_tag), "%s", boot_tag);
+	t->table = calloc(capacity, sizeof(*t->table));
+	t->tallies = calloc(capacity, sizeof(*t->tallies));
+	t->early = calloc(EARLY_STARTUPS, sizeof(*t->early));
+	if (!t->table || !t->tallies || !t->early || index_init(&t->by_cookie, capacity) < 0 ||
+	    index_init(&t->endpoints, capacity) < 0) {
+		conns_done(t);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+void conns_done(struct conns *t)
+{
+	free(t->table);
+	free(t->tallies);
+	free(t->early);
+	index_done(&t->by_cookie);
+	index_done(&t->endpoints);
+	*t = (struct conns){ 0 };
+}
+
+static bool same_cookie(const void *table, uint32_t n, const void *cookie)
+{
+	return ((const struct conn *)table)[n].cookie == *(const uint64_t *)cookie;
+}
+
+static uint64_t hash_cookie(const struct conns *t, uint64_t cookie)
+{
+	return XXH3_64bits_withSeed(&cookie, sizeof(cookie), t->by_cookie.seed);
+}
+
+struct conn *conns_find_cookie(struct conns *t, uint64_t cookie)
+{
+	uint32_t n = index_find(&t->by_cookie, hash_cookie(t, cookie), same_cookie, t->table,
+				&cookie);
+
+	return n == INDEX_NONE ? NULL : &t->table[n];
+}
+
+struct conn *conns_find_id(struct conns *t, const char *id)
+{
+	const char *dot = strchr(id, '.');
+	struct conn *c = dot ? conns_find_cookie(t, strtoull(dot + 1, NULL, 16)) : NULL;
+
+	return c && strcmp(c->id, id) == 0 ? c : NULL;
+}
+
+static void end_conn(struct conns *t, struct conn *c)
+{
+	index_remove(&t->by_cookie, hash_cookie(t, c->cookie), c->slot);
+	*c = (struct conn){ 0 };
+	t->open--;
+	t->closed++;
+	while (t->high && !t->table[t->high - 1].used)
+		t->high--;
+}
+
+static void begin_conn(struct conns *t, uint32_t index, const struct slot *s)
+{
+	struct conn *c = conns_find_cookie(t, s->cookie);
+
+	/* A cookie names one socket: an entry under another number is out of date. */
+	if (c)
+		end_conn(t, c);
+	c = &t->table[index];
+	*c = (struct conn){
+		.cookie = s->cookie,
+		.slot = index,
+		.gen = s->gen,
+		.netns = s->netns,
+		.local.port = s->lport,
+		.remote.port = s->rport,
+		.pid = s->tgid,
+		.start_ticks = s->start_ticks,
+		.tid = s->tid,
+		.uid = s->uid,
+		.adopted = s->flags & SLOT_ADOPTED || s->phase == PHASE_ADOPTED,
+		.opened_ns = s->opened_ns,
+		.used = true,
+	};
+	memcpy(c->remote.ip, s->raddr, sizeof(c->remote.ip));
+	memcpy(c->comm, s->comm, sizeof(c->comm) - 1);
+	(void)snprintf(c->id, sizeof(c->id), "c%s.%llx", t->boot_tag,
+		       (unsigned long long)s->cookie);
+	index_put(&t->by_cookie, hash_cookie(t, s->cookie), index);
+	t->tallies[index] = (struct tally){ 0 };
+	t->open++;
+	if (index >= t->high)
+		t->high = index + 1;
+}
+
+static bool is_ended(const struct slot *s)
+{
+	switch (s->tcp_state) {
+	case 4:			/* FIN_WAIT1 */
+	case 5:			/* FIN_WAIT2 */
+	case 6:			/* TIME_WAIT */
+	case 7:			/* CLOSE */
+	case 9:			/* LAST_ACK */
+	case 11:		/* CLOSING */
+		return true;
+	default:
+		return s->phase == PHASE_CLOSED;
+	}
+}
+
+#define TCP_STATE_CLOSE_WAIT 8
+
+static enum stage stage_of(const struct slot *s)
+{
+	if (is_ended(s))
+		return STAGE_TERMINATED;
+	if (s->tcp_state == TCP_STATE_CLOSE_WAIT)
+		return STAGE_DEGRADED;
+	return s->phase < PHASE_READY ? STAGE_ESTABLISHING : STAGE_READY;
+}
+
+static bool is_busy(const struct slot *s)
+{
+	return s->flags & SLOT_BUSY || s->pending;
+}
+
+/* Whether what the wire says of this connection may be out of date. */
+static bool is_uncertain(const struct slot *s)
+{
+	if (s->phase == PHASE_READY)
+		return s->flags & (SLOT_UNFRAMED | SLOT_UNCOUNTED);
+	return s->phase == PHASE_ADOPTED;
+}
+
+static enum activity activity_of(const struct slot *s)
+{
+	if (s->phase < PHASE_READY)
+		return ACTIVITY_STARTING;
+	if (s->phase != PHASE_READY)
+		return ACTIVITY_UNKNOWN;
+	if (is_busy(s))
+		return ACTIVITY_BUSY;
+	if (is_uncertain(s))
+		return ACTIVITY_UNKNOWN;
+	switch (s->status) {
+	case 'I':
+		return ACTIVITY_IDLE;
+	case 'T':
+		return ACTIVITY_IDLE_IN_TXN;
+	case 'E':
+		return ACTIVITY_FAILED_TXN;
+	default:
+		return ACTIVITY_UNKNOWN;
+	}
+}
+
+static void recognise(struct conn *c, const struct slot *s)
+{
+	if (s->protocol == WIRE_UNKNOWN || c->evidence == EVIDENCE_WIRE)
+		return;
+	for_each(protocol, it) {
+		if ((*it)->wire == s->protocol) {
+			c->protocol = *it;
+			c->evidence = EVIDENCE_WIRE;
+		}
+	}
+}
+
+static void refresh(struct conn *c, const struct slot *s)
+{
+	c->stage = stage_of(s);
+	c->activity = activity_of(s);
+	c->uncertain = is_uncertain(s);
+	c->phase = s->phase;
+	c->tcp_state = s->tcp_state;
+	c->tls = s->flags & SLOT_TLS;
+	c->gss = s->flags & SLOT_GSS;
+	/* Bound late: at the first look connect() may not have chosen it yet. */
+	memcpy(c->local.ip, s->laddr, sizeof(c->local.ip));
+	c->local.port = s->lport;
+	c->last_ns = s->last_ns;
+	c->txn_ns = s->txn_ns;
+	c->queries = s->queries;
+	c->backend_pid = s->backend_pid;
+	c->rx_bytes = s->rx_bytes;
+	c->tx_bytes = s->tx_bytes;
+	c->rtt_us = s->rtt_us;
+	c->mdev_us = s->mdev_us;
+	c->rtt_n = s->rtt_n;
+	c->rtt_sum_us = s->rtt_sum_us;
+	c->rtt_sq_us2 = s->rtt_sq_us2;
+	if (c->activity != ACTIVITY_FAILED_TXN)
+		c->defused_rx_bytes = 0;
+}
+
+static void read_startup(struct conn *c, const struct rec_startup *r)
+{
+	c->protocol->startup(r->bytes, r->copied, c->user, c->database);
+	c->named = true;
+}
+
+static bool is_about(const struct rec_hdr *rec, const struct conn *c)
+{
+	return c->used && rec->slot == c->slot && rec->gen == c->gen && rec->cookie == c->cookie;
+}
+
+struct conn *conns_apply_slot(struct conns *t, uint32_t index, const struct slot *s)
+{
+	struct rec_startup *early;
+	struct conn *c;
+
+	if (index >= t->capacity)
+		return NULL;
+	c = &t->table[index];
+	if (c->used && (s->phase == PHASE_FREE || c->gen != s->gen || c->cookie != s->cookie))
+		end_conn(t, c);
+	if (s->phase == PHASE_FREE || !s->cookie || (!c->used && s->phase == PHASE_CLOSED))
+		return NULL;
+	if (!c->used)
+		begin_conn(t, index, s);
+	refresh(c, s);
+	recognise(c, s);
+	early = &t->early[index % EARLY_STARTUPS];
+	if (early->hdr.type && c->evidence == EVIDENCE_WIRE && is_about(&early->hdr, c)) {
+		read_startup(c, early);
+		early->hdr.type = 0;
+	}
+	return c;
+}
+
+static void apply_startup(struct conns *t, const struct rec_startup *r)
+{
+	struct conn *c = &t->table[r->hdr.slot];
+
+	if (is_about(&r->hdr, c) && c->evidence == EVIDENCE_WIRE)
+		read_startup(c, r);
+	else if (!c->used || (int32_t)(r->hdr.gen - c->gen) >= 0)
+		t->early[r->hdr.slot % EARLY_STARTUPS] = *r;
+}
+
+void conns_apply_record(struct conns *t, const struct rec_hdr *rec, size_t len)
+{
+	const struct rec_startup *startup = (const struct rec_startup *)rec;
+	struct conn *c;
+
+	if (len < sizeof(*rec) || rec->len > len || rec->slot >= t->capacity)
+		return;
+	c = &t->table[rec->slot];
+	switch (rec->type) {
+	case REC_STARTUP:
+		if (rec->len >= sizeof(*startup) && startup->copied <= STARTUP_MAX)
+			apply_startup(t, startup);
+		break;
+	case REC_CLOSED:
+		if (rec->len >= sizeof(struct rec_closed) && is_about(rec, c))
+			end_conn(t, c);
+		break;
+	default:
+		break;
+	}
+}
+
+void conns_holders_begin(struct conns *t)
+{
+	memset(t->tallies, 0, t->high * sizeof(*t->tallies));
+}
+
+static bool is_owner(const struct conn *c, const struct holder *h)
+{
+	return c->pid == h->tgid && (c->start_ticks == h->start_ticks || !c->start_ticks);
+}
+
+void conns_apply_holder(struct conns *t, const struct holder *h)
+{
+	struct conn *c = conns_find_cookie(t, h->cookie);
+	struct tally *n;
+
+	if (!c || !h->tgid)
+		return;
+	n = &t->tallies[c->slot];
+	if (n->last_tgid == h->tgid)
+		return;
+	n->last_tgid = h->tgid;
+	n->processes++;
+	n->owner_seen |= is_owner(c, h);
+	if (n->processes == 1 || h->start_ticks < n->oldest.start_ticks)
+		n->oldest = *h;
+}
+
+static void move_to(struct conn *c, const struct holder *h)
+{
+	c->pid = h->tgid;
+	c->start_ticks = h->start_ticks;
+	c->uid = h->uid;
+	c->tid = 0;
+	memset(c->comm, 0, sizeof(c->comm));
+	memcpy(c->comm, h->comm, sizeof(c->comm) - 1);
+}
+
+void conns_holders_end(struct conns *t)
+{
+	conns_for_each(t, c) {
+		const struct tally *n = &t->tallies[c->slot];
+
+		c->holders = n->processes;
+		if (!n->processes)
+			continue;
+		if (!c->pid || (!n->owner_seen && n->processes == 1))
+			move_to(c, &n->oldest);
+		else if (n->owner_seen && !c->start_ticks)
+			c->start_ticks = n->oldest.start_ticks;
+	}
+}
+
+static bool same_endpoint(const void *table, uint32_t n, const void *key)
+{
+	const struct conn *a = &((const struct conn *)table)[n], *b = key;
+
+	return a->netns == b->netns && addr_equal(&a->remote, &b->remote);
+}
+
+/* An address means something only in its own network namespace. */
+static uint64_t hash_endpoint(const struct conns *t, const struct conn *c)
+{
+	uint64_t h = XXH3_64bits_withSeed(c->remote.ip, sizeof(c->remote.ip), t->endpoints.seed);
+
+	return h ^ ((uint64_t)c->netns << 16 | c->remote.port) * 0x9e3779b97f4a7c15ULL;
+}
+
+static bool wants_guess(const struct conn *c)
+{
+	return c->adopted && !c->protocol;
+}
+
+static void index_endpoints(struct conns *t)
+{
+	index_clear(&t->endpoints);
+	conns_for_each(t, c) {
+		uint64_t hash = hash_endpoint(t, c);
+
+		if (c->evidence == EVIDENCE_WIRE &&
+		    index_find(&t->endpoints, hash, same_endpoint, t->table, c) == INDEX_NONE)
+			index_put(&t->endpoints, hash, c->slot);
+	}
+}
+
+static void guess(struct conns *t, struct conn *c)
+{
+	uint32_t n = index_find(&t->endpoints, hash_endpoint(t, c), same_endpoint, t->table, c);
+
+	if (n != INDEX_NONE) {
+		c->protocol = t->table[n].protocol;
+		c->evidence = EVIDENCE_ENDPOINT;
+		return;
+	}
+	for_each(protocol, it) {
+		if ((*it)->usual_port == c->remote.port) {
+			c->protocol = *it;
+			c->evidence = EVIDENCE_PORT;
+		}
+	}
+}
+
+void conns_guess_protocols(struct conns *t)
+{
+	bool indexed = false;
+
+	conns_for_each(t, c) {
+		if (!wants_guess(c))
+			continue;
+		if (!indexed)
+			index_endpoints(t);
+		indexed = true;
+		guess(t, c);
+	}
+}
+
+bool conn_is_listed(const struct conn *c)
+{
+	return c->protocol && c->stage != STAGE_TERMINATED && c->phase > PHASE_HELLO;
+}
+
+uint64_t conn_quiet_ns(const struct conn *c, uint64_t now_ns)
+{
+	return elapsed_ns(c->last_ns, now_ns);
+}
+
+const char *activity_name(enum activity a)
+{
+	return a < ACTIVITY_MAX ? activity_names[a] : "unknown";
+}
+
+const char *stage_name(enum stage s)
+{
+	return s < STAGE_MAX ? stage_names[s] : "terminated";
+}
+
+const char *evidence_name(enum evidence e)
+{
+	return e < EVIDENCE_MAX ? evidence_names[e] : "none";
+}

@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The driver of the detectors: gives what they say a life.
+ *
+ * A finding is named by its connection, its kind and the moment the trouble began.
+ * When a later run sees the same kind with another beginning, the connection has
+ * moved in between: the old finding is retracted and a new one begins as a suspect.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+#include "detect.h"
+#include "lib/cleanup.h"
+
+#define TCP_STATE_ESTABLISHED 1
+
+static const char *const state_names[] = { "suspect", "confirmed", "retracted", "mended" };
+_Static_assert(ARRAY_SIZE(state_names) == FINDING_STATE_MAX, "every state has a name");
+
+static int by_name(const void *a, const void *b)
+{
+	const struct detector_setting *x = a, *y = b;
+
+	return strcmp(x->detector->name, y->detector->name);
+}
+
+int detect_conf_init(struct detect_conf *c)
+{
+	size_t n = 0;
+
+	*c = (struct detect_conf){ 0 };
+	for_each(detector, it)
+		n++;
+	c->settings = calloc(n + 1, sizeof(*c->settings));
+	if (!c->settings)
+		return -ENOMEM;
+	for_each(detector, it) {
+		struct detector_setting *s = &c->settings[c->count++];
+
+		s->detector = *it;
+		s->base = (struct detector_conf){ .enabled = 1, .grace_ns = (*it)->grace_ns };
+		s->own = calloc(1, (*it)->conf_size + 1);
+		if (!s->own) {
+			detect_conf_done(c);
+			return -ENOMEM;
+		}
+		if ((*it)->params)
+			param_defaults((*it)->params, s->own);
+	}
+	qsort(c->settings, c->count, sizeof(*c->settings), by_name);
+	return 0;
+}
+
+void detect_conf_done(struct detect_conf *c)
+{
+	for (size_t i = 0; i < c->count; i++)
+		free(c->settings[i].own);
+	free(c->settings);
+	*c = (struct detect_conf){ 0 };
+}
+
+struct detector_setting *detect_conf_find(struct detect_conf *c, const char *name)
+{
+	for (size_t i = 0; i < c->count; i++)
+		if (strcmp(c->settings[i].detector->name, name) == 0)
+			return &c->settings[i];
+	return NULL;
+}
+
+int detect_init(struct detect *d, uint32_t capacity)
+{
+	*d = (struct detect){ .capacity = capacity };
+	d->findings = calloc(capacity, sizeof(*d->findings));
+	if (!d->findings || index_init(&d->by_conn, capacity) < 0) {
+		detect_done(d);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+void detect_done(struct detect *d)
+{
+	free(d->findings);
+	index_done(&d->by_conn);
+	*d = (struct detect){ 0 };
+}
+
+static uint64_t hash_key(const struct detect *d, const struct detector *kind, uint64_t cookie)
+{
+	uint64_t key[2] = { (uintptr_t)kind, cookie };
+
+	return XXH3_64bits_withSeed(key, sizeof(key), d->by_conn.seed);
+}
+
+struct key {
+	const struct detector *kind;
+	uint64_t cookie;
+};
+
+static bool same_key(const void *findings, uint32_t n, const void *key)
+{
+	const struct finding *f = &((const struct finding *)findings)[n];
+	const struct key *k = key;
+
+	return f->detector == k->kind && f->conn.cookie == k->cookie;
+}
+
+static struct finding *find(struct detect *d, const struct detector *kind, uint64_t cookie)
+{
+	struct key key = { kind, cookie };
+	uint32_t n = index_find(&d->by_conn, hash_key(d, kind, cookie), same_key, d->findings,
+				&key);
+
+	return n == INDEX_NONE ? NULL : &d->findings[n];
+}
+
+/* The same on every run and after a restart: nothing in it but what the finding is. */
+static void set_id(struct finding *f, const char *boot_tag)
+{
+	char name[128];
+	int len = snprintf(name, sizeof(name), "%s %llx %s %llu", boot_tag,
+			   (unsigned long long)f->conn.cookie, f->detector->name,
+			   (unsigned long long)f->symptom.since_ns);
+
+	(void)snprintf(f->id, sizeof(f->id), "f%012llx",
+		       (unsigned long long)(XXH3_64bits(name, (size_t)len) >> 16));
+}
+
+/* One run of the detectors, and whom to tell. */
+struct run {
+	struct detect *d;
+	const struct conns *conns;
+	const struct levels *levels;
+	uint64_t now_ns;
+	finding_fn changed;
+	void *arg;
+};
+
+static void tell(const struct run *r, const struct finding *f)
+{
+	if (r->changed)
+		r->changed(f, r->arg);
+}
+
+static void end_finding(const struct run *r, struct finding *f, enum finding_state how)
+{
+	struct detect *d = r->d;
+	uint32_t n = (uint32_t)(f - d->findings);
+
+	f->state = how;
+	f->ended_ns = r->now_ns;
+	tell(r, f);
+	index_remove(&d->by_conn, hash_key(d, f->detector, f->conn.cookie), n);
+	*f = (struct finding){ 0 };
+	if (n < d->hole)
+		d->hole = n;
+	while (d->count && !d->findings[d->count - 1].used)
+		d->count--;
+}
+
+/* Whether the client took the connection up again by itself. */
+static bool went_on(const struct finding *f, const struct conn *c)
+{
+	return c && c->tcp_state == TCP_STATE_ESTABLISHED && c->stage == STAGE_READY &&
+	       !c->uncertain && !c->defused_rx_bytes &&
+	       (c->rx_bytes != f->conn.rx_bytes || c->tx_bytes != f->conn.tx_bytes ||
+		c->activity != f->conn.activity);
+}
+
+static void retract(const struct run *r, struct finding *f, const struct conn *c)
+{
+	if (f->state == FINDING_CONFIRMED && went_on(f, c))
+		r->d->regretted++;
+	r->d->retracted++;
+	end_finding(r, f, FINDING_RETRACTED);
+}
+
+static void suspect(const struct run *r, const struct detector *kind, const struct conn *c,
+		    const struct symptom *s)
+{
+	struct detect *d = r->d;
+	struct finding *f;
+
+	while (d->hole < d->capacity && d->findings[d->hole].used)
+		d->hole++;
+	if (d->hole == d->capacity) {
+		d->lost++;
+		return;
+	}
+	if (d->hole >= d->count)
+		d->count = d->hole + 1;
+	f = &d->findings[d->hole];
+	*f = (struct finding){
+		.detector = kind,
+		.state = FINDING_SUSPECT,
+		.conn = *c,
+		.symptom = *s,
+		.suspected_ns = r->now_ns,
+		.seen_ns = r->now_ns,
+		.used = true,
+	};
+	set_id(f, r->conns->boot_tag);
+	index_put(&d->by_conn, hash_key(d, kind, c->cookie), d->hole);
+	d->suspected++;
+	tell(r, f);
+}
+
+static void see_again(const struct run *r, struct finding *f, const struct conn *c,
+		      const struct symptom *s)
+{
+	f->conn = *c;
+	f->symptom = *s;
+	f->seen_ns = r->now_ns;
+	if (f->state != FINDING_SUSPECT || !f->checked || f->denied)
+		return;
+	if (r->now_ns <= f->suspected_ns)
+		return;
+	f->state = FINDING_CONFIRMED;
+	f->confirmed_ns = r->now_ns;
+	r->d->confirmed++;
+	tell(r, f);
+}
+
+static void look(const struct run *r, const struct detector_setting *set, const struct conn *c)
+{
+	const struct pool *pool = levels_of(r->levels, c);
+	struct symptom s = { 0 };
+	struct finding *f;
+
+	if (!set->detector->check(c, pool, &set->base, set->own, r->now_ns, &s))
+		return;
+	f = find(r->d, set->detector, c->cookie);
+	if (f && f->under_repair)
+		return;
+	if (f && f->symptom.since_ns != s.since_ns) {
+		retract(r, f, c);
+		f = NULL;
+	}
+	if (f)
+		see_again(r, f, c, &s);
+	else
+		suspect(r, set->detector, c, &s);
+}
+
+/* The connection a finding is about, as it is now; NULL when it is over. */
+static const struct conn *still_open(const struct conns *t, const struct finding *f)
+{
+	const struct conn *c = f->conn.slot < t->high ? &t->table[f->conn.slot] : NULL;
+
+	return c && c->used && c->cookie == f->conn.cookie ? c : NULL;
+}
+
+void detect_run(struct detect *d, const struct detect_conf *conf, const struct conns *t,
+		const struct levels *l, uint64_t now_ns, finding_fn changed, void *arg)
+{
+	struct run r = { d, t, l, now_ns, changed, arg };
+
+	for (size_t i = 0; i < conf->count; i++) {
+		if (!conf->settings[i].base.enabled)
+			continue;
+		conns_for_each(t, c)
+			look(&r, &conf->settings[i], c);
+	}
+	findings_for_each(d, f)
+		if (f->seen_ns != now_ns && !f->under_repair)
+			retract(&r, f, still_open(t, f));
+}
+
+struct finding *detect_find(struct detect *d, const char *id)
+{
+	findings_for_each(d, f)
+		if (strcmp(f->id, id) == 0 || strcmp(f->conn.id, id) == 0)
+			return f;
+	return NULL;
+}
+
+void detect_mend(struct detect *d, struct finding *f, uint64_t now_ns, finding_fn changed, void *arg)
+{
+	struct run r = { .d = d, .now_ns = now_ns, .changed = changed, .arg = arg };
+
+	d->mended++;
+	end_finding(&r, f, FINDING_MENDED);
+}
+
+const char *finding_state_name(enum finding_state s)
+{
+	return s < FINDING_STATE_MAX ? state_names[s] : "retracted";
+}

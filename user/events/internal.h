@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The kernel edge's own pieces; nobody outside user/events* includes this. */
+#ifndef PLIMSOLL_EVENTS_INTERNAL_H
+#define PLIMSOLL_EVENTS_INTERNAL_H
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "events.h"
+#include "plimsoll.skel.h"
+
+struct ring_buffer;
+
+struct events {
+	struct plimsoll_bpf *bpf;
+	struct ring_buffer *ring;
+	const struct slot *slots;	/* the kernel's, mapped for reading */
+	uint32_t slot_count;
+	size_t slots_bytes;
+	int epoll, pace;		/* ring and pacing timer behind one descriptor */
+	unsigned int quiet_rounds;
+	int delivered;			/* records in this drain */
+	record_fn record;
+	void *arg;
+	bool testing, proved;		/* the self-test runs, and what it found */
+	struct event_fact facts[EVENT_FACTS];
+	size_t fact_count;
+};
+
+/* load.c: opens and loads the skeleton, leaving out what this kernel refuses. */
+int events_load(struct events *e, uint32_t slots);
+void events_fact(struct events *e, const char *fact, const char *way, const char *why_not);
+
+/* selftest.c: whether what a client sent can be read here.  The ring must be open. */
+void events_selftest(struct events *e);
+void events_selftest_record(struct events *e, const struct rec_hdr *rec, size_t len);
+
+#endif

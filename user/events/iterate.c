@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The iterators: connections older than we are, and who holds which socket.
+ *
+ * iter/tcp shows one network namespace, that of the thread that creates it; so
+ * each namespace that any process lives in is entered for the length of a walk.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "events/internal.h"
+#include "lib/cleanup.h"
+#include "lib/log.h"
+
+#define NAMESPACES_MAX 1024
+
+/* Creates an iterator over `link` here and now; a descriptor or -errno. */
+static int begin(struct bpf_link *link)
+{
+	int fd = link ? bpf_iter_create(bpf_link__fd(link)) : -EOPNOTSUPP;
+
+	return fd < 0 ? (fd == -1 ? -errno : fd) : fd;
+}
+
+static int walk_tcp(struct events *e)
+{
+	_close_ int fd = begin(e->bpf->links.on_tcp);
+	char nothing[64];
+	ssize_t n;
+
+	if (fd < 0)
+		return fd;
+	do
+		n = read(fd, nothing, sizeof(nothing));
+	while (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)));
+	return n < 0 ? -errno : 0;
+}
+
+static bool seen(ino_t *inodes, size_t *count, ino_t inode)
+{
+	for (size_t i = 0; i < *count; i++)
+		if (inodes[i] == inode)
+			return true;
+	if (*count < NAMESPACES_MAX)
+		inodes[(*count)++] = inode;
+	return false;
+}
+
+/* Walks the namespace of `pid` if it is none of those walked before. */
+static void walk_namespace_of(struct events *e, const char *pid, int home, ino_t *inodes,
+			      size_t *count)
+{
+	char path[64];
+	struct stat st;
+	_close_ int fd = -1;
+
+	(void)snprintf(path, sizeof(path), "/proc/%.16s/ns/net", pid);
+	if (stat(path, &st) || seen(inodes, count, st.st_ino))
+		return;
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || setns(fd, CLONE_NEWNET)) {
+		(void)log_warn(-errno, "cannot enter the network namespace of process %s, "
+				       "its older connections stay unseen", pid);
+		return;
+	}
+	(void)walk_tcp(e);
+	if (setns(home, CLONE_NEWNET))
+		(void)log_err(-errno, "cannot return to our own network namespace");
+}
+
+int events_adopt(struct events *e)
+{
+	_close_ int home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	_free_ ino_t *inodes = calloc(NAMESPACES_MAX, sizeof(*inodes));
+	DIR *proc = opendir("/proc");
+	struct dirent *d;
+	size_t count = 0;
+	struct stat st;
+	int r = -ENOMEM;
+
+	if (home >= 0 && inodes && proc && !fstat(home, &st)) {
+		(void)seen(inodes, &count, st.st_ino);
+		r = walk_tcp(e);
+		while (!r && (d = readdir(proc)))
+			if (d->d_name[0] >= '1' && d->d_name[0] <= '9')
+				walk_namespace_of(e, d->d_name, home, inodes, &count);
+	}
+	if (proc)
+		(void)closedir(proc);
+	return r;
+}
+
+int events_holders(struct events *e, uint64_t cookie, holder_fn fn, void *arg)
+{
+	uint32_t zero = 0;
+	struct holder some[128];
+	_close_ int fd = -1;
+	ssize_t n;
+
+	if (bpf_map_update_elem(bpf_map__fd(e->bpf->maps.wanted), &zero, &cookie, BPF_ANY))
+		return -errno;
+	fd = begin(e->bpf->links.on_file);
+	if (fd < 0)
+		return fd;
+	for (;;) {
+		n = read(fd, some, sizeof(some));
+		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+			continue;
+		if (n <= 0)
+			return n < 0 ? -errno : 0;
+		for (size_t i = 0; i < (size_t)n / sizeof(some[0]); i++)
+			fn(&some[i], arg);
+	}
+}

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Proves, on a loopback connection of our own, that what a client sent can be
+ * read from its retransmit queue on this kernel (bpf/sent.bpf.h): sends a
+ * start-up packet and compares what the ring brings.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "events/internal.h"
+#include "lib/cleanup.h"
+
+static const uint8_t hello[] = "\0\0\0\x24\0\3\0\0user\0plimsoll-self-test\0\0";
+#define HELLO_LEN 36	/* as the packet states */
+#define PATIENCE_MS 200
+
+void events_selftest_record(struct events *e, const struct rec_hdr *rec, size_t len)
+{
+	const struct rec_startup *s = (const void *)rec;
+
+	if (rec->type == REC_STARTUP && len >= sizeof(*s) && s->copied >= sizeof(hello) - 1 &&
+	    !memcmp(s->bytes, hello, sizeof(hello) - 1))
+		e->proved = true;
+}
+
+static int listen_loopback(struct sockaddr_in *ret)
+{
+	_close_ int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	socklen_t len = sizeof(*ret);
+
+	*ret = (struct sockaddr_in){ .sin_family = AF_INET,
+				     .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	if (fd < 0 || bind(fd, (void *)ret, len) || listen(fd, 1) ||
+	    getsockname(fd, (void *)ret, &len))
+		return -errno;
+	return TAKE_FD(fd);
+}
+
+/* Client speaks, server answers a byte; the acknowledgement carries us there. */
+static int converse(void)
+{
+	struct sockaddr_in to;
+	_close_ int listener = listen_loopback(&to), client = -1, server = -1;
+	struct pollfd heard;
+	char byte;
+
+	if (listener < 0)
+		return listener;
+	client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (client < 0 || connect(client, (void *)&to, sizeof(to)))
+		return -errno;
+	server = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	if (server < 0 || send(client, hello, sizeof(hello) - 1, MSG_NOSIGNAL) < 0 ||
+	    send(server, "R", 1, MSG_NOSIGNAL) != 1)
+		return -errno;
+	heard = (struct pollfd){ .fd = client, .events = POLLIN };
+	if (poll(&heard, 1, PATIENCE_MS) != 1 || recv(client, &byte, 1, 0) != 1)
+		return -ETIMEDOUT;
+	return 0;
+}
+
+void events_selftest(struct events *e)
+{
+	int r;
+
+	e->testing = true;
+	e->proved = false;
+	r = converse();
+	if (!r)
+		(void)events_drain(e);
+	e->testing = false;
+	events_fact(e, "user, database, requests", "retransmit queue",
+		    e->proved ? NULL
+		    : r	      ? "the self-test could not use the loopback"
+			      : "the self-test read other bytes than were sent");
+}

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/addr.h"
+
+static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+
+const char *addr_format(const struct addr *a, char text[static ADDR_TEXT_LEN])
+{
+	char ip[INET6_ADDRSTRLEN];
+
+	if (!memcmp(a->ip, mapped, sizeof(mapped))) {
+		(void)inet_ntop(AF_INET, a->ip + sizeof(mapped), ip, sizeof(ip));
+		(void)snprintf(text, ADDR_TEXT_LEN, "%s:%u", ip, a->port);
+	} else {
+		(void)inet_ntop(AF_INET6, a->ip, ip, sizeof(ip));
+		(void)snprintf(text, ADDR_TEXT_LEN, "[%s]:%u", ip, a->port);
+	}
+	return text;
+}
+
+/* Digits alone, at most 65535: strtoul() would take signs and blanks too. */
+static int parse_port(const char *text, uint16_t *ret)
+{
+	unsigned port = 0;
+
+	if (!*text)
+		return -EINVAL;
+	for (; *text; text++) {
+		if (*text < '0' || *text > '9')
+			return -EINVAL;
+		port = port * 10 + (unsigned)(*text - '0');
+		if (port > UINT16_MAX)
+			return -EINVAL;
+	}
+	*ret = (uint16_t)port;
+	return 0;
+}
+
+int addr_parse(const char *text, struct addr *ret)
+{
+	bool bracketed = *text == '[';
+	const char *ip = text + bracketed;
+	const char *colon = strrchr(text, ':');
+	char host[INET6_ADDRSTRLEN] = "";
+	struct addr a = { 0 };
+	size_t len;
+
+	if (!colon || colon < ip + bracketed)
+		return -EINVAL;
+	len = (size_t)(colon - ip) - bracketed;
+	if (len >= sizeof(host) || (bracketed && ip[len] != ']'))
+		return -EINVAL;
+	memcpy(host, ip, len);
+	if (!bracketed)
+		memcpy(a.ip, mapped, sizeof(mapped));
+	if (bracketed ? inet_pton(AF_INET6, host, a.ip) != 1
+		      : inet_pton(AF_INET, host, a.ip + sizeof(mapped)) != 1)
+		return -EINVAL;
+	if (parse_port(colon + 1, &a.port) < 0)
+		return -EINVAL;
+	*ret = a;
+	return 0;
+}
+
+bool addr_equal(const struct addr *a, const struct addr *b)
+{
+	return a->port == b->port && !memcmp(a->ip, b->ip, sizeof(a->ip));
+}
