@@ -44,7 +44,7 @@ def defuse(b, driver):
     same((r["outcome"], r["helped"], r["verdict"], r["mode"]), ("done", True, "act", "fix"),
          f"what the journal says: {r}")
     true(len(r["steps"]) >= 2, f"steps {r['steps']}")
-    same(d.conn_of(app.pid, backend)["activity"], "failed-txn", "activity afterwards")
+    d.wait_activity(app.pid, "failed-txn", "afterwards", backend)
     aborted_but_alive(app, backend)
     true(len(pg.errors_since(mark)) <= 3, f"server log: {pg.errors_since(mark)}")
     same(pg.ask("select balance from account where id = 1")[0][0], 1000, "nothing was committed")

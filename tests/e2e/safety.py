@@ -81,7 +81,7 @@ def imitation(b):
                  f"select repeat(convert_from('{FAKE.replace('00', '01')}', 'UTF8'), 20000)"):
         no_finding(b, app, d, f"query {text}")
     same(seen, [], "findings while the server still answered")
-    same(d.conn_of(app.pid)["activity"], "idle", "activity afterwards")
+    d.wait_activity(app.pid, "idle", "afterwards")
     same([r for r in d.repairs() if r["outcome"] == "done"], [], "repairs")
 
 
@@ -91,6 +91,7 @@ def imitation_idle(b):
     d = daemon.Daemon(b, daemon.config_fix("defuse", LOOK))
     app = client.Client(b, pg, "libpq")
     app.must(f"binary select decode(repeat('{FAKE[2:]}', 3000), 'hex')")
+    d.wait_activity(app.pid, "idle", "after the result")
     end = time.monotonic() + 2
     while time.monotonic() < end:
         same(d.conn_of(app.pid)["activity"], "idle", "activity")

@@ -115,6 +115,16 @@ class Daemon:
                 return c
         return None
 
+    def wait_activity(self, pid, wanted, what, backend=None, timeout=1):
+        """Waits for the next look of the daemon to show `wanted`; returns the connection."""
+        tap.wait_for(lambda: self.activity(pid, backend) == wanted, timeout,
+                     f"{wanted} {what}, last {self.activity(pid, backend)}")
+        return self.conn_of(pid, backend)
+
+    def activity(self, pid, backend=None):
+        c = self.conn_of(pid, backend)
+        return c and c["activity"]
+
     def leaks(self, *args):
         """Findings that stand: suspected or confirmed."""
         return [f for f in self.ask("leaks", *args) if f["state"] in ("suspect", "confirmed")]
