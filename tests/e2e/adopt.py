@@ -51,7 +51,7 @@ def leaked_before(b):
     pg = shared.get()
     app = client.Client(b, pg, "libpq")
     backend = app.leak(50)
-    d = daemon.Daemon(b, daemon.config_fix("defuse", "500ms"))
+    d = daemon.Daemon(b, daemon.config_fix(pg, "defuse", "500ms"))
     c = tap.wait_for(lambda: d.conn_of(app.pid), 3, "the connection to be listed")
     if c["activity"] == "unknown":
         tap.wait_for(lambda: d.ask("status") or True, 2, "a look")

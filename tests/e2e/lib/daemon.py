@@ -14,14 +14,15 @@ mode: fix
 detectors:
   idle-in-txn: { grace: %s }
 rules:
-  - match: { kind: idle-in-txn }
+  - match: { kind: idle-in-txn, endpoint: "*:%d" }
     act: [ %s ]
 budget: { per_pool: 1000/min, share: 100%% }
 """
 
 
-def config_fix(act="defuse", grace="2s"):
-    return DEFUSE % (grace, act)
+def config_fix(pg, act="defuse", grace="2s"):
+    """Acts on connections to this server only: the host may have others."""
+    return DEFUSE % (grace, pg.port, act)
 
 
 def config_observe(grace="2s"):
