@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include "engine.h"
@@ -399,32 +398,30 @@ static bool action_known(const char *name)
 	return action_find(name) != NULL;
 }
 
-static int load_config(struct engine *e, char *why, size_t why_size)
+/* The configuration as it should be now: the file's, under the command line's mode. */
+static int load_config(const struct engine *e, struct config *ret, char *why, size_t why_size)
 {
-	if (!e->config_path)
-		return 0;
-	return config_load(e->config_path, action_known, &e->config, why, why_size);
+	int r = e->config_path ? config_load(e->config_path, action_known, ret, why, why_size)
+			       : config_init(ret);
+
+	if (!r && e->forced_mode >= 0)
+		ret->policy.mode = (enum mode)e->forced_mode;
+	return r;
 }
 
 static int configure(struct engine *e, const struct engine_options *opt)
 {
 	char why[512] = "";
-	int r = config_init(&e->config);
+	int r;
 
-	if (r)
-		return r;
+	e->forced_mode = opt->mode;
 	e->config_path = opt->config_path;
 	if (!e->config_path && !access(CONFIG_PATH, F_OK))
 		e->config_path = CONFIG_PATH;
-	r = load_config(e, why, sizeof(why));
-	if (r) {
-		(void)log_err(0, "%s", why);
-		return -EINVAL;
-	}
-	e->forced_mode = opt->mode;
-	if (opt->mode >= 0)
-		e->config.policy.mode = (enum mode)opt->mode;
-	return 0;
+	r = load_config(e, &e->config, why, sizeof(why));
+	if (r)
+		(void)log_err(0, "%s", *why ? why : strerror(-r));
+	return r ? -EINVAL : 0;
 }
 
 static int open_stages(struct engine *e)
@@ -475,16 +472,17 @@ void engine_close(struct engine *e)
 
 int engine_reload(struct engine *e, char *why, size_t why_size)
 {
-	uint64_t connections = e->config.connections;
-	int r = load_config(e, why, why_size);
+	struct config fresh;
+	int r = load_config(e, &fresh, why, why_size);
 
 	if (r)
 		return r;
-	if (e->forced_mode >= 0)
-		e->config.policy.mode = (enum mode)e->forced_mode;
-	if (e->config.connections != connections) {
-		(void)log_warn(0, "connections: takes effect at the next start");
-		e->config.connections = connections;
+	fresh.policy.version = e->config.policy.version + 1;
+	if (fresh.connections != e->config.connections) {
+		(void)log_warn(0, "connections: a new table size takes effect at the next start");
+		fresh.connections = e->config.connections;
 	}
+	config_done(&e->config);
+	e->config = fresh;
 	return 0;
 }
