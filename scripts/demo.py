@@ -86,6 +86,9 @@ class Demo:
             return self.plimsoll("status", show=False).returncode == 0
         tap.wait_for(up, 10, "plimsolld to answer")
 
+    def conns_json(self, pid):
+        return self.plimsoll("--json", "conns", f"pid={pid}", show=False).stdout
+
     def waiting(self):
         return self.pg.ask("select 1 from pg_stat_activity where application_name = 'warehouse' "
                            "and wait_event_type = 'Lock'")
@@ -117,10 +120,12 @@ def play(demo):
     tell("3. The warehouse wants to update the same row, and hangs on the forgotten lock:")
     warehouse = demo.run_app("warehouse.py")
     tap.wait_for(demo.waiting, 5, "the warehouse to wait for the lock")
+    tap.wait_for(lambda: '"busy"' in demo.conns_json(warehouse.pid), 5, "a busy warehouse")
     demo.plimsoll("conns", f"endpoint=127.0.0.1:{demo.pg.port}")
 
     tell("4. Three seconds of silence in an open transaction: plimsoll says so.")
-    tap.wait_for(lambda: demo.plimsoll("leaks", f"pid={shop.pid}", show=False).returncode == 0,
+    tap.wait_for(lambda: '"confirmed"' in demo.plimsoll("--json", "leaks", f"pid={shop.pid}",
+                                                        show=False).stdout,
                  10, "the leak to be found")
     demo.plimsoll("leaks", f"pid={shop.pid}")
 
@@ -143,6 +148,7 @@ def play(demo):
     tap.same(second, "Dora bought a chair", "the shop works again")
     pieces = dict(demo.pg.ask("select item, pieces from stock"))
     tap.same(pieces, {"lamp": 14, "chair": 3}, "stock: no lost update, no half sale")
+    tap.wait_for(lambda: '"idle"' in demo.conns_json(shop.pid), 5, "the shop to be idle again")
     demo.plimsoll("conns", f"pid={shop.pid}")
     tell("Found, mended, nothing lost: 5 lamps - 1 sold + 10 delivered = 14; the declined sale "
          "left no trace.")

@@ -30,3 +30,4 @@ except psycopg2.Error as e:
     print(f"error {e.pgcode}: {str(e).strip()}", flush=True)
     db.rollback()
 print(buy("Dora", "chair", "good"), flush=True)
+sys.stdin.readline()

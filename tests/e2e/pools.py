@@ -41,10 +41,17 @@ def thousand(b):
 
     wanted = by_server()
     same(sum(v[0] for v in wanted.values()), PROCESSES * EACH, "connections at the server")
-    try:
-        tap.wait_for(lambda: by_us() == wanted, 5, "the pools to agree with the server")
-    except AssertionError:
-        same(by_us(), wanted, "pools")
+
+    def agree(timeout):
+        """Waits for both counts to be the same; says where they differ."""
+        try:
+            tap.wait_for(lambda: by_us() == by_server(), timeout, "both counts to be the same")
+        except AssertionError:
+            us, them = by_us(), by_server()
+            same({k: v for k, v in us.items() if them.get(k) != v},
+                 {k: v for k, v in them.items() if us.get(k) != v}, "pools that differ")
+
+    agree(5)
     conns = d.conns(f"endpoint=127.0.0.1:{pg.port}")
     same(len(conns), PROCESSES * EACH, "connections listed")
     same(len({c["id"] for c in conns}), len(conns), "ids are unique")
@@ -56,7 +63,7 @@ def thousand(b):
 
     for app in apps[5:]:
         app.kill()
-    tap.wait_for(lambda: by_us() == by_server(), 15, "the pools to shrink with the server's")
+    agree(15)
 
 
 tap.main(shared)
