@@ -12,7 +12,7 @@
  *	open N		opens N more connections and keeps them, idle
  *	fork		a child that has the socket too and does nothing
  *	beat, gap	a thread stamps the time each ms; its longest gap in us
- *	edge MS N	N times: a transaction left alone for MS, then committed
+ *	edge MS N ROW	N times: a transaction left alone for MS and up to 300 more
  */
 #include <errno.h>
 #include <poll.h>
@@ -218,17 +218,19 @@ static void fork_holder(void)
 	printf("ok %d\n", (int)child);
 }
 
-/* Lives on the edge: each transaction rests for as long as the grace, give or take. */
-static void edge(long ms, long times)
+/* Lives on the edge: each transaction rests for about as long as it takes to be mended. */
+static void edge(long ms, long times, long row)
 {
 	long hurt = 0, lost = 0;
+	char update[96];
 
+	snprintf(update, sizeof(update), "update account set balance = balance where id = %ld", row);
 	for (long i = 0; i < times; i++) {
 		PGresult *r;
 
-		if (!quiet(db, "begin") || !quiet(db, "update account set balance = balance where id = 50"))
+		if (!quiet(db, "begin") || !quiet(db, update))
 			lost++;
-		pause_ms(ms + i % 40 - 20);
+		pause_ms(ms + i * 37 % 300);
 		/* Wakes with a statement of its own, then commits. */
 		if (!quiet(db, "select 1"))
 			hurt++;
@@ -255,7 +257,7 @@ static void query(const char *sql, int format)
 static void obey(char *word, char *rest)
 {
 	char *end = NULL;
-	long n = strtol(rest, &end, 10), m = end ? strtol(end, NULL, 10) : 0;
+	long n = strtol(rest, &end, 10), m = strtol(end, &end, 10), k = strtol(end, NULL, 10);
 
 	if (!strcmp(word, "begin") || !strcmp(word, "commit") || !strcmp(word, "rollback"))
 		answer(PQexec(db, word));
@@ -282,7 +284,7 @@ static void obey(char *word, char *rest)
 	else if (!strcmp(word, "fork"))
 		fork_holder();
 	else if (!strcmp(word, "edge"))
-		edge(n, m);
+		edge(n, m, k);
 	else if (!strcmp(word, "beat"))
 		start_thread(beat_thread, NULL), printf("ok\n");
 	else if (!strcmp(word, "gap"))
