@@ -42,10 +42,10 @@ judge()	# FILE INCLUDED
 
 	case "$inc" in
 	plimsoll.skel.h)
-		[ "$below" = events.c ] || say "$file: includes $inc, only events.c may"
+		[ "$stage" = events ] || say "$file: includes $inc, only the event stage may"
 		return ;;
 	bpf/*)
-		[ "$below" = events.c ] || say "$file: includes <$inc>, only events.c may"
+		[ "$stage" = events ] || say "$file: includes <$inc>, only the event stage may"
 		return ;;
 	event.h) case "$below" in lib/*) say "$file: lib/ includes $inc" ;; esac; return ;;
 	lib/*) return ;;

@@ -23,9 +23,9 @@ mode: fix
 detectors:
   idle-in-txn: { grace: 3s }
 rules:
-  - match: { kind: idle-in-txn, comm: "python3*" }
+  - match: { kind: idle-in-txn, endpoint: "127.0.0.1:%d" }
     act: [ defuse after 2s ]
-budget: { share: 100% }
+budget: { share: 100%% }
 """
 
 
@@ -74,7 +74,7 @@ class Demo:
         config = os.path.join(self.dir, "plimsoll.yaml")
         log = os.path.join(self.dir, "log")
         with open(config, "w") as f:
-            f.write(CONFIG)
+            f.write(CONFIG % self.pg.port)
         with open(log, "w") as out:
             d = self.start([os.path.join(BUILD, "plimsolld"), "--foreground", "--run", self.dir,
                             "--state", self.dir, "--config", config], stdout=out, stderr=out)
@@ -106,7 +106,7 @@ def play(demo):
                        "grant all on stock, orders to app")
     c.close()
     demo.start_daemon()
-    print("".join(f"  | {line}\n" for line in CONFIG.splitlines()), end="")
+    print("".join(f"  | {line}\n" for line in (CONFIG % demo.pg.port).splitlines()), end="")
 
     tell("2. A shop in Python opens. One way out of its buy() forgets to end the transaction:")
     shop = demo.run_app("shop.py")

@@ -6,7 +6,8 @@ import os
 from lib import client, daemon, server, tap
 from lib.tap import same, true
 
-shared = server.Shared()
+# What is old and silent is known by the port alone, so this server has the usual one.
+shared = server.Shared(usual_port=True)
 
 
 @tap.test("an old connection is listed, unknown until it speaks, then right", each=(
@@ -33,12 +34,24 @@ def adopted(b, driver):
     d.wait_confirmed(app.pid)
 
 
+@tap.test("on an unusual port an old connection is known by its neighbours")
+def neighbours(b):
+    pg = server.Postgres()
+    b.later(pg.close)
+    app = client.Client(b, pg, "libpq")
+    d = daemon.Daemon(b, daemon.config_observe("500ms"))
+    other = client.Client(b, pg, "libpq")
+    tap.wait_for(lambda: d.conn_of(other.pid), 3, "the new connection to be listed")
+    c = tap.wait_for(lambda: d.conn_of(app.pid), 3, "the old one to be listed with it")
+    same((c["activity"], c["age_is_lower_bound"], c["user"]), ("unknown", True, None), f"{c}")
+
+
 @tap.test("a transaction that was open before is a leak only once it is known")
 def leaked_before(b):
     pg = shared.get()
     app = client.Client(b, pg, "libpq")
     backend = app.leak(50)
-    d = daemon.Daemon(b, daemon.config_fix("defuse", "500ms"))
+    d = daemon.Daemon(b, daemon.config_fix(pg, "defuse", "500ms"))
     c = tap.wait_for(lambda: d.conn_of(app.pid), 3, "the connection to be listed")
     if c["activity"] == "unknown":
         tap.wait_for(lambda: d.ask("status") or True, 2, "a look")

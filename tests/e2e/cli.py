@@ -116,7 +116,7 @@ def filters(b):
 @tap.test("watch tells of a finding as it happens, one object a line")
 def watch(b):
     pg = shared.get()
-    d = daemon.Daemon(b, daemon.config_fix("defuse", "500ms"))
+    d = daemon.Daemon(b, daemon.config_fix(pg, "defuse", "500ms"))
     process = subprocess.Popen([daemon.program("plimsoll"), "--json", "--run", d.run, "watch"],
                                stdout=subprocess.PIPE, preexec_fn=tap.die_with_parent)
     b.later(process.wait)
@@ -182,7 +182,7 @@ def reload(b):
     d.process.send_signal(1)
     tap.wait_for(lambda: "plimsoll.yaml:1:7" in d.log(), 3, "the reason in the log")
     with open(d.config, "w") as f:
-        f.write(daemon.config_fix("defuse", "300ms"))
+        f.write(daemon.config_fix(pg, "defuse", "300ms"))
     app = client.Client(b, pg, "libpq")
     backend = app.leak(5)
     d.process.send_signal(1)

@@ -76,7 +76,7 @@ def retracted(b):
     states = [e["state"] for e in d.journal() if e.get("id") == f["id"] and "state" in e]
     same(states[-1:], ["retracted"], f"journal says {states}")
     app.must("commit")
-    same(d.conn_of(app.pid)["activity"], "idle", "activity after the commit")
+    d.wait_activity(app.pid, "idle", "after the commit")
     same(watch_quietly(d, 1.5, {app.pid}), [], "findings on an idle connection")
 
 
@@ -95,19 +95,18 @@ def shows(b):
     before = c["queries"]
     for n in range(50):
         app.must(f"query select {n}")
-    same(d.conn_of(app.pid)["queries"] - before, 50, "queries counted")
+    tap.wait_for(lambda: d.conn_of(app.pid)["queries"] - before == 50, 1, "50 queries counted")
 
     app.must("begin")
-    c = d.conn_of(app.pid)
-    same(c["activity"], "idle-in-txn", "in a transaction")
+    c = d.wait_activity(app.pid, "idle-in-txn", "in a transaction")
     true(c["txn_s"] is not None and c["txn_s"] < 5, f"txn_s {c['txn_s']}")
     app.say("query select 1/0")
-    same(d.conn_of(app.pid)["activity"], "failed-txn", "in a failed transaction")
+    d.wait_activity(app.pid, "failed-txn", "in a failed transaction")
     app.must("rollback")
     app.send("query select pg_sleep(1)")
     tap.wait_for(lambda: d.conn_of(app.pid)["activity"] == "busy", 0.9, "a statement to show")
     app.answer()
-    same(d.conn_of(app.pid)["activity"], "idle", "afterwards")
+    d.wait_activity(app.pid, "idle", "afterwards")
     true(d.conn_of(app.pid)["rtt_us"], "a round trip time is known")
 
     app.kill()
@@ -125,9 +124,10 @@ def sizes(b):
         for words, wanted in (("begin", "idle-in-txn"), ("commit", "idle")):
             app.must(words)
             app.must(f"query select length(repeat('x', {size})), repeat('x', {size})")
-            got = d.conn_of(app.pid, backend)["activity"]
-            if got != wanted:
-                wrong.append((size, wanted, got))
+            try:
+                d.wait_activity(app.pid, wanted, "as the server says", backend)
+            except AssertionError:
+                wrong.append((size, wanted, d.activity(app.pid, backend)))
     same(wrong, [], "states that differ from the server's")
 
 

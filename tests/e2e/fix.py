@@ -30,7 +30,7 @@ def aborted_but_alive(app, backend):
 @tap.test("defuse frees the locks and keeps the connection", each=client.DRIVERS)
 def defuse(b, driver):
     pg = shared.get()
-    d = daemon.Daemon(b, daemon.config_fix("defuse", "1s"))
+    d = daemon.Daemon(b, daemon.config_fix(pg, "defuse", "1s"))
     app = client.Client(b, pg, driver)
     app.must("busy 2")
     mark = len(pg.log())
@@ -44,7 +44,7 @@ def defuse(b, driver):
     same((r["outcome"], r["helped"], r["verdict"], r["mode"]), ("done", True, "act", "fix"),
          f"what the journal says: {r}")
     true(len(r["steps"]) >= 2, f"steps {r['steps']}")
-    same(d.conn_of(app.pid, backend)["activity"], "failed-txn", "activity afterwards")
+    d.wait_activity(app.pid, "failed-txn", "afterwards", backend)
     aborted_but_alive(app, backend)
     true(len(pg.errors_since(mark)) <= 3, f"server log: {pg.errors_since(mark)}")
     same(pg.ask("select balance from account where id = 1")[0][0], 1000, "nothing was committed")
@@ -53,7 +53,7 @@ def defuse(b, driver):
 @tap.test("a holder is held still for less than 10 ms")
 def held(b):
     pg = shared.get()
-    d = daemon.Daemon(b, daemon.config_fix("defuse", "1s"))
+    d = daemon.Daemon(b, daemon.config_fix(pg, "defuse", "1s"))
     app = client.Client(b, pg, "libpq")
     app.must("beat")
     control, with_repair = [], []
@@ -73,7 +73,7 @@ def held(b):
 @tap.test("close ends the session without an error in the server's log")
 def close(b):
     pg = shared.get()
-    d = daemon.Daemon(b, daemon.config_fix("close", "1s"))
+    d = daemon.Daemon(b, daemon.config_fix(pg, "close", "1s"))
     app = client.Client(b, pg, "libpq")
     mark = len(pg.log())
     backend = app.leak(5)
@@ -92,7 +92,7 @@ def close(b):
 @tap.test("destroy ends the connection from the kernel")
 def destroy(b):
     pg = shared.get()
-    d = daemon.Daemon(b, daemon.config_fix("destroy", "1s"))
+    d = daemon.Daemon(b, daemon.config_fix(pg, "destroy", "1s"))
     app = client.Client(b, pg, "psycopg2")
     backend = app.leak(6)
     tap.wait_for(lambda: not pg.backend_alive(backend), 5, "the backend to end")
@@ -105,7 +105,7 @@ def destroy(b):
 @tap.test("a ladder stops at the rung that helped")
 def ladder(b):
     pg = shared.get()
-    d = daemon.Daemon(b, daemon.config_fix("defuse, close after 2s", "1s"))
+    d = daemon.Daemon(b, daemon.config_fix(pg, "defuse, close after 2s", "1s"))
     app = client.Client(b, pg, "libpq")
     backend = app.leak(7)
     tap.wait_for(lambda: not pg.row_locks(backend), 5, "the lock to be freed")
@@ -119,7 +119,7 @@ def ladder(b):
 @tap.test("observe finds and never acts")
 def observe(b):
     pg = shared.get()
-    d = daemon.Daemon(b, daemon.config_fix("defuse", "500ms"), mode="observe")
+    d = daemon.Daemon(b, daemon.config_fix(pg, "defuse", "500ms"), mode="observe")
     app = client.Client(b, pg, "libpq")
     backend = app.leak(8)
     d.wait_confirmed(app.pid)
@@ -211,7 +211,7 @@ def fix_wrong(b):
 @tap.test("stop holds repairs back, resume lets them go on")
 def stop_resume(b):
     pg = shared.get()
-    d = daemon.Daemon(b, daemon.config_fix("defuse", "500ms"))
+    d = daemon.Daemon(b, daemon.config_fix(pg, "defuse", "500ms"))
     same(d.cli("stop").code, 0, "stop")
     app = client.Client(b, pg, "libpq")
     backend = app.leak(12)

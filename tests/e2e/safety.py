@@ -34,7 +34,7 @@ def no_finding(b, app, d, line):
 @tap.test("a client that wakes in the very moment is not hurt", limit=90)
 def edge(b):
     pg = shared.get()
-    d = daemon.Daemon(b, daemon.config_fix("defuse", LOOK))
+    d = daemon.Daemon(b, daemon.config_fix(pg, "defuse", LOOK))
     apps = [client.Client(b, pg, "libpq") for _ in range(3)]
     for app in apps:
         app.send("edge 530 40")
@@ -60,7 +60,7 @@ DONE = r"\x430000000d53454c454354203100"
 @tap.test("result data that imitates a ready mark makes no finding", limit=90)
 def imitation(b):
     pg = shared.get()
-    d = daemon.Daemon(b, daemon.config_fix("defuse", LOOK))
+    d = daemon.Daemon(b, daemon.config_fix(pg, "defuse", LOOK))
     app = client.Client(b, pg, "libpq")
     seen = []
     # The server sends its buffer of 8192 bytes when it is full: whatever lies at the end
@@ -81,16 +81,17 @@ def imitation(b):
                  f"select repeat(convert_from('{FAKE.replace('00', '01')}', 'UTF8'), 20000)"):
         no_finding(b, app, d, f"query {text}")
     same(seen, [], "findings while the server still answered")
-    same(d.conn_of(app.pid)["activity"], "idle", "activity afterwards")
+    d.wait_activity(app.pid, "idle", "afterwards")
     same([r for r in d.repairs() if r["outcome"] == "done"], [], "repairs")
 
 
 @tap.test("an idle connection whose last result imitates state T is idle")
 def imitation_idle(b):
     pg = shared.get()
-    d = daemon.Daemon(b, daemon.config_fix("defuse", LOOK))
+    d = daemon.Daemon(b, daemon.config_fix(pg, "defuse", LOOK))
     app = client.Client(b, pg, "libpq")
     app.must(f"binary select decode(repeat('{FAKE[2:]}', 3000), 'hex')")
+    d.wait_activity(app.pid, "idle", "after the result")
     end = time.monotonic() + 2
     while time.monotonic() < end:
         same(d.conn_of(app.pid)["activity"], "idle", "activity")
@@ -100,7 +101,7 @@ def imitation_idle(b):
 @tap.test("work under way in a transaction makes no finding", limit=60)
 def at_work(b):
     pg = shared.get()
-    d = daemon.Daemon(b, daemon.config_fix("defuse", LOOK))
+    d = daemon.Daemon(b, daemon.config_fix(pg, "defuse", LOOK))
     app = client.Client(b, pg, "libpq")
     app.must("begin")
     no_finding(b, app, d, "query select pg_sleep(2.5)")
@@ -115,7 +116,7 @@ def at_work(b):
 @tap.test("a stopped process is not acted upon")
 def stopped(b):
     pg = shared.get()
-    d = daemon.Daemon(b, daemon.config_fix("defuse", LOOK))
+    d = daemon.Daemon(b, daemon.config_fix(pg, "defuse", LOOK))
     app = client.Client(b, pg, "libpq")
     backend = app.leak(20)
     os.kill(app.pid, signal.SIGSTOP)
@@ -133,7 +134,7 @@ def stopped(b):
 @tap.test("a connection shared after fork is refused")
 def shared_by_fork(b):
     pg = shared.get()
-    d = daemon.Daemon(b, daemon.config_fix("defuse", LOOK))
+    d = daemon.Daemon(b, daemon.config_fix(pg, "defuse", LOOK))
     app = client.Client(b, pg, "libpq")
     backend = app.leak(21)
     app.must("fork")
@@ -171,7 +172,7 @@ def killed(b):
     apps = [client.Client(b, pg, "libpq") for _ in range(4)]
     backends = [app.backend() for app in apps]
     before = set(our_programs())
-    d = daemon.Daemon(b, daemon.config_fix("defuse", "250ms"), start=False)
+    d = daemon.Daemon(b, daemon.config_fix(pg, "defuse", "250ms"), start=False)
     for n in range(8):
         d.start()
         loaded = held_by(our_programs(), d.pid)
@@ -207,7 +208,7 @@ def killed(b):
 def ended(b):
     pg = shared.get()
     app = client.Client(b, pg, "libpq")
-    d = daemon.Daemon(b, daemon.config_fix("defuse", LOOK))
+    d = daemon.Daemon(b, daemon.config_fix(pg, "defuse", LOOK))
     backend = app.leak(40)
     tap.wait_for(lambda: not pg.row_locks(backend), 5, "a repair")
     loaded = held_by(our_programs(), d.pid)

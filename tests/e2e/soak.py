@@ -16,7 +16,7 @@ shared = server.Shared()
 @tap.test("leaks, repairs, questions, reloads and dying clients for a while", limit=150)
 def soak(b):
     pg = shared.get()
-    d = daemon.Daemon(b, daemon.config_fix("defuse, close after 1s", "300ms"))
+    d = daemon.Daemon(b, daemon.config_fix(pg, "defuse, close after 1s", "300ms"))
     chance = random.Random(4)
     steady = client.Client(b, pg, "libpq")
     steady.must("busy 3")

@@ -44,7 +44,9 @@ refuses user/detect/planted.c '#include "policy.h"' 'plug-in of detect includes 
 refuses user/repair/planted.c '#include "conn.h"' 'plug-in of repair includes conn.h'
 refuses user/lib/planted.c '#include "conn.h"' 'user/lib/planted.c: lib/ includes conn.h'
 refuses user/lib/planted.c '#include "event.h"' 'user/lib/planted.c: lib/ includes event.h'
-refuses user/policy.c '#include <bpf/libbpf.h>' 'includes <bpf/libbpf.h>, only events.c may'
-refuses user/engine.c '#include "plimsoll.skel.h"' 'only events.c may'
+refuses user/policy.c '#include <bpf/libbpf.h>' 'includes <bpf/libbpf.h>, only the event stage may'
+refuses user/engine.c '#include "plimsoll.skel.h"' 'only the event stage may'
+refuses user/events.h '#include "conn.h"' 'user/events.h: includes conn.h from its right'
+refuses user/events/planted.c '#include "conn.h"' 'plug-in of events includes conn.h'
 refuses user/util.c '#include "conn.h"' 'user/util.c: belongs to no stage'
 exit $failed

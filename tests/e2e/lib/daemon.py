@@ -14,14 +14,15 @@ mode: fix
 detectors:
   idle-in-txn: { grace: %s }
 rules:
-  - match: { kind: idle-in-txn }
+  - match: { kind: idle-in-txn, endpoint: "*:%d" }
     act: [ %s ]
 budget: { per_pool: 1000/min, share: 100%% }
 """
 
 
-def config_fix(act="defuse", grace="2s"):
-    return DEFUSE % (grace, act)
+def config_fix(pg, act="defuse", grace="2s"):
+    """Acts on connections to this server only: the host may have others."""
+    return DEFUSE % (grace, pg.port, act)
 
 
 def config_observe(grace="2s"):
@@ -114,6 +115,16 @@ class Daemon:
             if backend is None or c["backend_pid"] == backend:
                 return c
         return None
+
+    def wait_activity(self, pid, wanted, what, backend=None, timeout=1):
+        """Waits for the next look of the daemon to show `wanted`; returns the connection."""
+        tap.wait_for(lambda: self.activity(pid, backend) == wanted, timeout,
+                     f"{wanted} {what}, last {self.activity(pid, backend)}")
+        return self.conn_of(pid, backend)
+
+    def activity(self, pid, backend=None):
+        c = self.conn_of(pid, backend)
+        return c and c["activity"]
 
     def leaks(self, *args):
         """Findings that stand: suspected or confirmed."""

@@ -3,6 +3,7 @@
 
 import os
 import pwd
+import random
 import shutil
 import signal
 import socket
@@ -22,6 +23,11 @@ def free_port():
         return s.getsockname()[1]
 
 
+def own_address():
+    """A loopback address that nobody else uses, so that any port is free there."""
+    return f"127.{os.getpid() % 200 + 50}.{os.getpid() // 200 % 250}.{random.randrange(1, 250)}"
+
+
 def _bin(name):
     for version in ("15", "16", "17", "14", "13"):
         path = f"/usr/lib/postgresql/{version}/bin/{name}"
@@ -33,8 +39,9 @@ def _bin(name):
 class Postgres:
     """Role `app` logs in by SCRAM, `postgres` by trust; database `shop`, table `account`."""
 
-    def __init__(self, max_connections=100, ssl=False):
-        self.port = free_port()
+    def __init__(self, max_connections=100, ssl=False, usual_port=False):
+        self.address = own_address() if usual_port else "127.0.0.1"
+        self.port = 5432 if usual_port else free_port()
         self.dir = tempfile.mkdtemp(prefix="plimsoll-pg-")
         self.data = os.path.join(self.dir, "data")
         self.log_path = os.path.join(self.dir, "log")
@@ -73,7 +80,7 @@ class Postgres:
 
     def _start(self, max_connections, ssl):
         settings = {
-            "port": self.port, "listen_addresses": "127.0.0.1,::1",
+            "port": self.port, "listen_addresses": self.address if self.port == 5432 else "127.0.0.1,::1",
             "unix_socket_directories": self.dir, "max_connections": max_connections,
             "fsync": "off", "shared_buffers": "32MB", "autovacuum": "off",
             "logging_collector": "off", "log_line_prefix": "%m [%p] %a %c ",
@@ -128,7 +135,7 @@ class Postgres:
     def env(self, **more):
         """What makes any client of libpq's family connect here as `app`."""
         env = {k: v for k, v in os.environ.items() if not k.startswith("PG")}
-        env.update(PGHOST="127.0.0.1", PGPORT=str(self.port), PGUSER="app", PGPASSWORD=PASSWORD,
+        env.update(PGHOST=self.address, PGPORT=str(self.port), PGUSER="app", PGPASSWORD=PASSWORD,
                    PGDATABASE="shop", PGSSLMODE="disable", PGCONNECT_TIMEOUT="10")
         env.update({k: str(v) for k, v in more.items()})
         return env
