@@ -22,6 +22,7 @@ typedef void (*notice_fn)(enum notice what, const void *record, void *arg);
 struct engine {
 	struct config config;
 	const char *config_path;	/* NULL: none */
+	int forced_mode;		/* enum mode from the command line, or -1 */
 	const char *state_dir;		/* journal.db and STOP live here */
 	struct events *events;
 	struct conns conns;
@@ -34,7 +35,7 @@ struct engine {
 	bool has_daemon;		/* false in the CLI's own engine */
 	notice_fn notice;
 	void *notice_arg;
-	struct repair_jobs *jobs;	/* running repairs */
+	uint64_t orders;		/* repairs ordered by hand, to tell them apart */
 };
 
 struct engine_options {

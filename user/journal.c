@@ -58,7 +58,8 @@ static bool is_sound(struct journal *j)
 
 static int refuse_damaged(const char *path)
 {
-	return log_err(-EBADMSG, "journal '%s' is damaged, move it away to begin a new one", path);
+	(void)log_err(0, "journal '%s' is damaged, move it away to begin a new one", path);
+	return -EBADMSG;
 }
 
 /* Makes sure that the file is a journal of this version. */
@@ -73,15 +74,17 @@ static int check_schema(struct journal *j, const char *path)
 		return refuse_damaged(path);
 	if (r < 0)
 		return log_err(r, "cannot read journal '%s'", path);
-	if (version > JOURNAL_SCHEMA)
-		return log_err(-EPROTONOSUPPORT,
-			       "journal '%s' has schema %lld, this plimsoll knows %d", path,
-			       (long long)version, JOURNAL_SCHEMA);
 	if (version == JOURNAL_SCHEMA)
 		return is_sound(j) ? 0 : refuse_damaged(path);
-	if (tables || version)
-		return log_err(-EBADMSG, "'%s' is a database, but no journal", path);
-	return -ENODATA;
+	if (version > JOURNAL_SCHEMA) {
+		(void)log_err(0, "journal '%s' has schema %lld, this plimsoll knows %d: use a newer one",
+			      path, (long long)version, JOURNAL_SCHEMA);
+		return -EPROTONOSUPPORT;
+	}
+	if (!tables && !version)
+		return -ENODATA;
+	(void)log_err(0, "'%s' is a database, but no journal", path);
+	return -EBADMSG;
 }
 
 static int prepare_to_write(struct journal *j, const char *path)
@@ -110,9 +113,11 @@ static int open_dir(const char *dir, int *ret_fd)
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return log_err(-errno, "cannot open state directory '%s'", dir);
 	if (st.st_uid != geteuid())
-		return log_err(-EPERM, "state directory '%s' belongs to uid %u", dir, st.st_uid);
-	if (st.st_mode & 022)
-		return log_err(-EPERM, "state directory '%s' can be written by others", dir);
+		(void)log_err(0, "state directory '%s' belongs to uid %u", dir, st.st_uid);
+	else if (st.st_mode & 022)
+		(void)log_err(0, "state directory '%s' can be written by others", dir);
+	if (st.st_uid != geteuid() || st.st_mode & 022)
+		return -EPERM;
 	*ret_fd = TAKE_FD(fd);
 	return 0;
 }
@@ -125,9 +130,10 @@ static int check_file(int dir_fd, const char *path, int flags)
 
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return log_err(-errno, "cannot open journal '%s'", path);
-	if (!S_ISREG(st.st_mode))
-		return log_err(-EBADMSG, "journal '%s' is no file", path);
-	return 0;
+	if (S_ISREG(st.st_mode))
+		return 0;
+	(void)log_err(0, "journal '%s' is no file", path);
+	return -EBADMSG;
 }
 
 static int open_db(const char *path, int flags, struct journal **ret)

@@ -58,34 +58,67 @@ struct repair {
 	uint64_t at_ns, held_ns;	/* start, and how long the owner was held still */
 };
 
-/* What an action works with while the owner is held; see repair.c. */
 struct operation;
 
 struct action {
 	struct action_face face;
+	unsigned int harm;	/* the gentlest is 1 */
 	const char *summary;
 	const char *to_client;	/* what the client notices */
 	const char *to_server;	/* what the server gives back */
 	const char *undo;	/* whether it can be undone */
-	/* Acts.  0, or a negative errno after undoing what it had begun. */
+	/*
+	 * Acts, in the child, while the owner is held.  0, or a negative errno after
+	 * undoing what it had begun.
+	 */
 	int (*perform)(struct operation *op);
-	/* Whether these facts show that it took effect. */
+	/* Whether the slot of the connection, still its own, shows that it took effect. */
 	bool (*took_effect)(const struct slot *now);
 };
 REGISTRY(action);
 
-/* For actions: the duplicate of the socket, the connection, and a place for steps. */
+/* What an action works with. */
 struct operation {
-	int sock;
-	const struct conn *conn;
-	struct precondition pre;
+	int sock;		/* a duplicate of the owner's socket */
+	struct conn conn;
 	uint64_t deadline_ns;
-	void (*step)(struct operation *op, const char *name, int err, const char *note);
-	void *priv;
 };
+
+/* Notes one step of the repair under way; returns `err`. */
+int operation_step(struct operation *op, const char *name, int err, const char *note);
+
+/* What a repair needs of the world beyond its own process. */
+struct repair_world {
+	/* A consistent copy of the slot; false when there is none to be had. */
+	bool (*slot)(uint32_t index, struct slot *ret, void *arg);
+	/* Who has the socket open now, and where: holders, and one (pid, fd). */
+	int (*holders)(uint64_t cookie, uint32_t *ret_count, struct holder *ret_one, void *arg);
+	/* The journal.  Must be durable on return; -EEXIST: this id was begun before. */
+	int (*intent)(const struct repair *r, void *arg);
+	int (*outcome)(const struct repair *r, void *arg);
+	void *arg;
+};
+
+/*
+ * Names the repair and says what must hold: id, precondition.  `attempt` tells
+ * orders by hand apart (0 for the automatic one, which happens once).
+ */
+void repair_plan(struct repair *r, const struct finding *f, const struct verdict *v,
+		 uint64_t attempt);
+
+/*
+ * Carries out a planned repair, from intent to verified outcome; blocks for some
+ * milliseconds.  Returns 0 when it ran (see r->outcome), or a negative errno when
+ * it was never begun: -EEXIST begun before, -EIO the journal cannot be written.
+ */
+int repair_run(struct repair *r, const struct repair_world *w, uint64_t now_ns);
 
 const struct action *action_find(const char *name);
 const struct action_face *action_face_find(const char *name);
+
+/* The least harmful action that suits `c`, or NULL. */
+const struct action *action_gentlest(const struct conn *c);
+
 const char *outcome_name(enum outcome o);
 
 #endif

@@ -9,8 +9,9 @@
  * server and the observer, is pinned to one CPU by the caller, so every added
  * nanosecond is serial: the worst case.
  *
- * usage: ab WORKLOAD ROUNDS PLIMSOLLD DIRECTORY
- * Prints a line "VARIANT RATIO ADDED_NS OPS_PER_S" for each variant of each round.
+ * usage: ab WORKLOAD PLIMSOLLD DIRECTORY
+ * Prints a line "VARIANT BEFORE WITH AFTER" (operations a second) for each variant of
+ * each round, until nobody reads them any more.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -35,10 +36,11 @@
 #define WINDOW_MS 70
 #define WARM_MS	  10
 #define SETTLE_MS 30
+#define SS_EVERY  4	/* rounds: the peer need not be known as well as we are */
 #define ECHO_LEN  64
 #define CHURN_LEN 8
 
-enum order { ORDER_IDLE, ORDER_OPEN, ORDER_RUN, ORDER_END };
+enum order { ORDER_IDLE, ORDER_OPEN, ORDER_RUN };
 enum variant { VARIANT_NONE, VARIANT_AGAIN, VARIANT_PLIMSOLL, VARIANT_SS, VARIANT_MAX };
 
 static const char *const variant_names[] = { "none", "again", "plimsoll", "ss" };
@@ -169,23 +171,21 @@ static pid_t child(void)
 }
 
 /* Serves one connection at a time: the worker never has two. */
-static pid_t start_echo_server(void)
+static void start_echo_server(void)
 {
 	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t len = sizeof(at);
 	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	int one = 1;
-	pid_t pid;
 
 	if (listener < 0 || bind(listener, (struct sockaddr *)&at, sizeof(at)) < 0 ||
 	    listen(listener, 64) < 0 || getsockname(listener, (struct sockaddr *)&at, &len) < 0)
 		die("listen");
 	setsockopt(listener, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	echo_port = ntohs(at.sin_port);
-	pid = child();
-	if (pid > 0) {
+	if (child() > 0) {
 		close(listener);
-		return pid;
+		return;
 	}
 	for (;;) {
 		char buf[ECHO_LEN];
@@ -212,8 +212,6 @@ static void work(struct board *b, const struct workload *w)
 		if (atomic_load(&b->obeyed) != order) {
 			if (order == ORDER_OPEN)
 				w->open();
-			if (order == ORDER_END)
-				exit(0);
 			atomic_store(&b->obeyed, order);
 		}
 		pause_ms(1);
@@ -300,10 +298,10 @@ static void observer_stop(pid_t pid)
 	pause_ms(SETTLE_MS);
 }
 
-static void run_round(struct board *b, pid_t worker, char *plimsolld, char *dir)
+static void run_round(struct board *b, pid_t worker, bool with_ss, char *plimsolld, char *dir)
 {
 	enum variant order[] = { VARIANT_AGAIN, VARIANT_PLIMSOLL, VARIANT_SS };
-	size_t n = sizeof(order) / sizeof(*order);
+	size_t n = sizeof(order) / sizeof(*order) - !with_ss;
 	double before, with, after;
 
 	for (size_t i = n - 1; i > 0; i--) {
@@ -321,10 +319,10 @@ static void run_round(struct board *b, pid_t worker, char *plimsolld, char *dir)
 		with = window(b, worker);
 		observer_stop(observer);
 		after = window(b, worker);
-		printf("%s %.5f %.1f %.0f\n", variant_names[order[i]], 2 * with / (before + after),
-		       1e9 / with - 2e9 / (before + after), with);
+		printf("%s %.1f %.1f %.1f\n", variant_names[order[i]], before, with, after);
+		/* With all observers stopped, this is where a closed pipe ends us. */
+		fflush(stdout);
 	}
-	fflush(stdout);
 }
 
 static const struct workload *find_workload(const char *name)
@@ -340,10 +338,10 @@ int main(int argc, char **argv)
 {
 	const struct workload *w;
 	struct board *b;
-	pid_t server, worker;
+	pid_t worker;
 
-	if (argc != 5) {
-		fprintf(stderr, "usage: ab WORKLOAD ROUNDS PLIMSOLLD DIRECTORY\n");
+	if (argc != 4) {
+		fprintf(stderr, "usage: ab WORKLOAD PLIMSOLLD DIRECTORY\n");
 		return 2;
 	}
 	w = find_workload(argv[1]);
@@ -351,16 +349,11 @@ int main(int argc, char **argv)
 	if (b == MAP_FAILED)
 		die("mmap");
 	srand((unsigned int)now_ns());
-	server = start_echo_server();
+	start_echo_server();
 	worker = child();
 	if (worker == 0)
 		work(b, w);
 	window(b, worker);
-	for (int n = atoi(argv[2]); n > 0; n--)
-		run_round(b, worker, argv[3], argv[4]);
-	atomic_store(&b->order, ORDER_END);
-	waitpid(worker, NULL, 0);
-	kill(server, SIGKILL);
-	waitpid(server, NULL, 0);
-	return 0;
+	for (unsigned long n = 0;; n++)
+		run_round(b, worker, n % SS_EVERY == 0, argv[2], argv[3]);
 }

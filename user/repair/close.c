@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * close: says the protocol's own goodbye on the client's behalf, then shuts the
+ * connection down.  The server ends the session as if the client had closed it,
+ * without an error in its log.  Encrypted: only the shutdown.
+ */
+#include <errno.h>
+#include <sys/socket.h>
+
+#include "repair.h"
+
+static enum reason suits(const struct conn *c)
+{
+	return c->protocol ? REASON_RULE : REASON_WRONG_PROTOCOL;
+}
+
+static int say_goodbye(struct operation *op)
+{
+	static const char terminate[] = { 'X', 0, 0, 0, 4 };
+	ssize_t n;
+
+	if (op->conn.tls || op->conn.gss || op->conn.protocol->wire != WIRE_POSTGRESQL)
+		return 0;
+	n = send(op->sock, terminate, sizeof(terminate), MSG_DONTWAIT | MSG_NOSIGNAL);
+	return operation_step(op, "goodbye", n < 0 ? -errno : 0, "Terminate");
+}
+
+/* A goodbye that cannot be said is no reason to leave the session open. */
+static int perform(struct operation *op)
+{
+	(void)say_goodbye(op);
+	return operation_step(op, "shutdown", shutdown(op->sock, SHUT_RDWR) ? -errno : 0, "");
+}
+
+static bool took_effect(const struct slot *now)
+{
+	return now->tcp_state != 1 && now->tcp_state != 8;	/* ESTABLISHED, CLOSE_WAIT */
+}
+
+static const struct action close_action = {
+	.face = { .name = "close", .suits = suits },
+	.harm = 2,
+	.summary = "end the session with the protocol's own goodbye, then shut the socket down",
+	.to_client = "its next use of the connection fails as after a server's restart; a thread "
+		     "that waits in a read returns at once",
+	.to_server = "the session, its locks and its place among max_connections, without an error "
+		     "in the log",
+	.undo = "cannot be undone: the client has to connect anew",
+	.perform = perform,
+	.took_effect = took_effect,
+};
+REGISTER(action, close_action);
