@@ -89,12 +89,33 @@ int on_tcp(struct bpf_iter__tcp *ctx)
 	return 0;
 }
 
+/* The cookie of the one connection that is asked about; 0: all, and listeners too. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
 	__type(value, __u64);
 } wanted SEC(".maps");
+
+/* Whether the holder of `sk` is asked for; fills in what it is. */
+static __always_inline bool describe(const struct sock *sk, __u64 only, struct holder *h)
+{
+	const struct sock_common *c = &sk->__sk_common;
+	__u32 index;
+	struct slot *s = slot_of(sk, &index);
+
+	if (s) {
+		h->cookie = s->cookie;
+		h->uid = s->uid;
+		return !only || only == s->cookie;
+	}
+	if (only || c->skc_state != TCP_LISTEN ||
+	    (c->skc_family != AF_INET && c->skc_family != AF_INET6))
+		return false;
+	h->port = c->skc_num;
+	h->netns = c->skc_net.net->ns.inum;
+	return true;
+}
 
 SEC("iter/task_file")
 int on_file(struct bpf_iter__task_file *ctx)
@@ -103,23 +124,17 @@ int on_file(struct bpf_iter__task_file *ctx)
 	struct file *file = ctx->file;
 	struct holder h = {};
 	struct socket *sock;
-	__u64 *cookie;
-	__u32 zero = 0, index;
-	struct slot *s;
+	__u64 *only;
+	__u32 zero = 0;
 
 	if (!task || !file)
 		return 0;
 	sock = bpf_sock_from_file(file);
-	if (!sock)
+	only = bpf_map_lookup_elem(&wanted, &zero);
+	if (!sock || !sock->sk || !only || !describe(sock->sk, *only, &h))
 		return 0;
-	s = slot_of(sock->sk, &index);
-	cookie = bpf_map_lookup_elem(&wanted, &zero);
-	if (!s || !cookie || (*cookie && *cookie != s->cookie))
-		return 0;
-	h.cookie = s->cookie;
 	h.tgid = task->tgid;
 	h.fd = ctx->fd;
-	h.uid = s->uid;
 	h.start_ticks = task->group_leader->start_boottime / NS_PER_TICK;
 	BPF_CORE_READ_STR_INTO(&h.comm, task, group_leader, comm);
 	bpf_seq_write(ctx->meta->seq, &h, sizeof(h));

@@ -163,7 +163,10 @@ enum counter {
 	COUNT_MAX
 };
 
-/* One line of the holder iterator: process `tgid` has the socket open as `fd`. */
+/*
+ * One line of the holder iterator: process `tgid` has a socket open as `fd`.  Of a
+ * connection, its client's end; or one that listens, which tells what is served.
+ */
 struct holder {
 	__u64 cookie;
 	__u32 tgid;
@@ -171,8 +174,11 @@ struct holder {
 	__u32 start_ticks;
 	__u32 uid;
 	char comm[16];
+	__u32 netns;
+	__u16 port;		/* listened on; 0: a connection */
+	__u16 pad;
 };
 
-_Static_assert(sizeof(struct holder) == 40, "holder is ABI");
+_Static_assert(sizeof(struct holder) == 48, "holder is ABI");
 
 #endif

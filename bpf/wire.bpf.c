@@ -508,8 +508,12 @@ static __always_inline __u8 greet(struct sock *sk, struct slot *s, __u32 index)
 		s->flags |= SLOT_EDGE;	/* the answer may still tell */
 		return PHASE_HELLO;
 	}
-	if (!b || got < 8)
+	if (!b || (got < 8 && b->bytes[0]))
 		return PHASE_FREE;
+	if (got < 8) {
+		s->flags |= SLOT_EDGE;
+		return PHASE_HELLO;
+	}
 	size = be32(b->bytes);
 	code = be32(b->bytes + 4);
 	if (size == 8 && (code == SSL_REQUEST || code == GSSENC_REQUEST))

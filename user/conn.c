@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <xxhash.h>
 
@@ -33,7 +34,7 @@ static const char *const stage_names[] = {
 };
 _Static_assert(ARRAY_SIZE(stage_names) == STAGE_MAX, "every stage has a name");
 
-static const char *const evidence_names[] = { "none", "wire", "endpoint", "port" };
+static const char *const evidence_names[] = { "none", "wire", "endpoint", "server", "port" };
 _Static_assert(ARRAY_SIZE(evidence_names) == EVIDENCE_MAX, "every evidence has a name");
 
 int conns_init(struct conns *t, uint32_t capacity, const char *boot_tag)
@@ -301,6 +302,22 @@ void conns_apply_record(struct conns *t, const struct rec_hdr *rec, size_t len)
 void conns_holders_begin(struct conns *t)
 {
 	memset(t->tallies, 0, t->high * sizeof(*t->tallies));
+	t->server_count = 0;
+}
+
+/* Who listens tells what is spoken there, to clients on this host. */
+static void apply_listener(struct conns *t, const struct holder *h)
+{
+	for_each(protocol, it) {
+		if (strncmp((*it)->server_comm, h->comm, sizeof(h->comm)) != 0 ||
+		    t->server_count == LOCAL_SERVERS)
+			continue;
+		t->servers[t->server_count++] = (struct local_server){
+			.netns = h->netns,
+			.port = h->port,
+			.protocol = *it,
+		};
+	}
 }
 
 static bool is_owner(const struct conn *c, const struct holder *h)
@@ -310,9 +327,11 @@ static bool is_owner(const struct conn *c, const struct holder *h)
 
 void conns_apply_holder(struct conns *t, const struct holder *h)
 {
-	struct conn *c = conns_find_cookie(t, h->cookie);
+	struct conn *c = h->port ? NULL : conns_find_cookie(t, h->cookie);
 	struct tally *n;
 
+	if (h->port)
+		apply_listener(t, h);
 	if (!c || !h->tgid)
 		return;
 	n = &t->tallies[c->slot];
@@ -382,13 +401,31 @@ static void index_endpoints(struct conns *t)
 	}
 }
 
+static bool is_local(const struct conn *c)
+{
+	static const uint8_t v6_loopback[16] = { [15] = 1 };
+	const uint8_t *ip = c->remote.ip;
+
+	return memcmp(ip, c->local.ip, 16) == 0 || memcmp(ip, v6_loopback, 16) == 0 ||
+	       (IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)ip) && ip[12] == 127);
+}
+
+static const struct protocol *served_at(const struct conns *t, const struct conn *c)
+{
+	for (uint32_t i = 0; i < t->server_count && is_local(c); i++)
+		if (t->servers[i].port == c->remote.port && t->servers[i].netns == c->netns)
+			return t->servers[i].protocol;
+	return NULL;
+}
+
 static void guess(struct conns *t, struct conn *c)
 {
 	uint32_t n = index_find(&t->endpoints, hash_endpoint(t, c), same_endpoint, t->table, c);
+	const struct protocol *served = served_at(t, c);
 
-	if (n != INDEX_NONE) {
-		c->protocol = t->table[n].protocol;
-		c->evidence = EVIDENCE_ENDPOINT;
+	if (n != INDEX_NONE || served) {
+		c->protocol = n != INDEX_NONE ? t->table[n].protocol : served;
+		c->evidence = n != INDEX_NONE ? EVIDENCE_ENDPOINT : EVIDENCE_SERVER;
 		return;
 	}
 	for_each(protocol, it) {

@@ -43,6 +43,7 @@ enum evidence {
 	EVIDENCE_NONE,
 	EVIDENCE_WIRE,		/* its own bytes */
 	EVIDENCE_ENDPOINT,	/* other connections to the same address and port */
+	EVIDENCE_SERVER,	/* adopted and silent: the process that listens there, on this host */
 	EVIDENCE_PORT,		/* adopted and silent: the protocol's usual port */
 	EVIDENCE_MAX
 };
@@ -55,6 +56,7 @@ struct protocol {
 	const char *name;	/* as printed */
 	uint8_t wire;		/* enum wire: the kernel side's number for it */
 	uint16_t usual_port;
+	const char *server_comm;	/* what its server's process is called */
 	/*
 	 * Reads user and database out of a start-up packet.  `bytes` may be cut
 	 * short; what is not there stays as it was.  Raw text, always terminated.
@@ -118,6 +120,15 @@ struct conn {
 /* Start-up packets that came before the first look at their slot. */
 #define EARLY_STARTUPS 1024
 
+/* A database server on this host, by the process that listens. */
+struct local_server {
+	uint32_t netns;
+	uint16_t port;
+	const struct protocol *protocol;
+};
+
+#define LOCAL_SERVERS 64
+
 /* Indexed by the kernel's slot number. */
 struct conns {
 	struct conn *table;
@@ -125,6 +136,8 @@ struct conns {
 	struct rec_startup *early;	/* EARLY_STARTUPS, by slot number; hdr.type 0: none */
 	struct index by_cookie;
 	struct index endpoints;	/* work space of conns_guess_protocols() */
+	struct local_server servers[LOCAL_SERVERS];
+	uint32_t server_count;
 	uint32_t capacity;
 	uint32_t high;		/* no connection at or above this index */
 	uint32_t open;		/* connections held */
@@ -147,7 +160,7 @@ void conns_apply_record(struct conns *t, const struct rec_hdr *rec, size_t len);
 
 /*
  * Begins and ends one count of holders; between the two, one call for every
- * (process, socket) pair of the host.  Fills in the owner of adopted connections,
+ * (process, socket) pair of the host, listeners too.  Fills in the owner of adopted connections,
  * and moves a connection to its only holder when the owner no longer has it.  A
  * connection that nobody was seen to hold has unknown holders.
  */
@@ -157,7 +170,7 @@ void conns_holders_end(struct conns *t);
 
 /*
  * Gives adopted, silent connections a protocol by what else is known of their
- * endpoint (EVIDENCE_ENDPOINT, EVIDENCE_PORT).
+ * endpoint (EVIDENCE_ENDPOINT, EVIDENCE_SERVER, EVIDENCE_PORT).
  */
 void conns_guess_protocols(struct conns *t);
 

@@ -15,6 +15,7 @@
 #define CONTROL_SOCKET	  "control.sock"
 #define CONTROL_INTERFACE "io.plimsoll"
 #define CONTROL_CLIENTS	  64
+#define CONTROL_REQUEST_MAX (64 << 10)	/* bytes, with the end */
 
 struct control;
 

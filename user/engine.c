@@ -16,6 +16,7 @@
 
 #define HOLDERS_EVERY_NS (30 * NS_PER_S)	/* who holds what, on a quiet host */
 #define HOLDERS_SOON_NS	 NS_PER_S		/* when somebody's holders are not known */
+#define HOLDERS_ASAP_NS	 (100 * NS_PER_MS)	/* when a finding waits for it */
 #define STOP_FILE	 "STOP"
 
 /* ---- event -> conn */
@@ -47,17 +48,25 @@ static void read_slots(struct engine *e)
 
 static void count_holders(struct engine *e)
 {
+	e->holders_ns = e->now_ns;
+	conns_holders_begin(&e->conns);
+	(void)events_holders(e->events, 0, on_holder, e);
+	conns_holders_end(&e->conns);
+}
+
+/* Soon when somebody's are not known, at once when he is under suspicion. */
+static void count_holders_when_due(struct engine *e)
+{
 	uint64_t every_ns = HOLDERS_EVERY_NS;
 
 	conns_for_each(&e->conns, c)
 		if (conn_is_listed(c) && c->holders == HOLDERS_UNKNOWN)
 			every_ns = HOLDERS_SOON_NS;
-	if (e->holders_ns && elapsed_ns(e->holders_ns, e->now_ns) < every_ns)
-		return;
-	e->holders_ns = e->now_ns;
-	conns_holders_begin(&e->conns);
-	(void)events_holders(e->events, 0, on_holder, e);
-	conns_holders_end(&e->conns);
+	findings_for_each(&e->detect, f)
+		if (f->conn.holders == HOLDERS_UNKNOWN)
+			every_ns = HOLDERS_ASAP_NS;
+	if (elapsed_ns(e->holders_ns, e->now_ns) >= every_ns)
+		count_holders(e);
 }
 
 /* ---- detect */
@@ -255,7 +264,7 @@ void engine_tick(struct engine *e, uint64_t now_ns)
 {
 	e->now_ns = now_ns;
 	read_slots(e);
-	count_holders(e);
+	count_holders_when_due(e);
 	levels_update(&e->levels, &e->conns, now_ns);
 	detect_run(&e->detect, &e->config.detect, &e->conns, &e->levels, now_ns, on_finding, e);
 	findings_for_each(&e->detect, f) {
@@ -287,9 +296,10 @@ static int find_target(struct engine *e, const char *id, struct finding **ret_re
 
 	if (!c)
 		return -ENOENT;
-	*ret = f ? *f : (struct finding){ .state = FINDING_SUSPECT };
+	*ret = f ? *f : (struct finding){ .state = FINDING_SUSPECT, .conn = *c };
 	*ret_real = f;
-	c = refresh(e, c);
+	count_holders(e);
+	c = refresh(e, &ret->conn);
 	if (!c || c->stage == STAGE_TERMINATED)
 		return -ENOENT;
 	ret->conn = *c;
@@ -451,6 +461,7 @@ int engine_open(struct engine *e, const struct engine_options *opt)
 		e->now_ns = clock_now_ns();
 		read_slots(e);
 		count_holders(e);
+		conns_guess_protocols(&e->conns);
 		r = open_journal(e);
 	}
 	if (r)

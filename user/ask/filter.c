@@ -31,7 +31,10 @@ static enum exit_code read_pid(json_t *value, struct filter *f, json_t **ret)
 	json_int_t pid = json_integer_value(value);
 
 	if (!json_is_integer(value) || pid <= 0 || pid > INT32_MAX)
-		return ask_fail(ret, EXIT_USAGE, "pid: expected a process id");
+		return json_is_string(value) ?
+			       ask_fail(ret, EXIT_USAGE, "pid: '%.40s' is no process id",
+					json_string_value(value)) :
+			       ask_fail(ret, EXIT_USAGE, "pid: expected a process id");
 	f->pid = (uint32_t)pid;
 	return EXIT_OK;
 }

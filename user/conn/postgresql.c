@@ -64,6 +64,7 @@ static const struct protocol postgresql = {
 	.name = "postgresql",
 	.wire = WIRE_POSTGRESQL,
 	.usual_port = 5432,
+	.server_comm = "postgres",
 	.startup = startup,
 };
 REGISTER(protocol, postgresql);

@@ -5,7 +5,6 @@
 
 #include "control.h"
 
-#define CLIENT_REQUEST_MAX (64 << 10)
 #define CLIENT_DEPTH_MAX   32
 #define CLIENT_WATCH_MAX   (4 << 20)	/* bytes a slow watcher may be behind */
 #define CLIENT_TIMEOUT_US  (10 * 1000000ULL)
@@ -19,7 +18,7 @@ struct client {
 	bool watching, closing, eof;
 	bool moved;	/* something was finished: the deadline begins anew */
 
-	char in[CLIENT_REQUEST_MAX];
+	char in[CONTROL_REQUEST_MAX];
 	size_t in_len;
 	char *out;
 	size_t out_len, out_sent;
