@@ -27,9 +27,9 @@ struct sums {
 struct window {
 	struct sums bucket[WINDOW_S];
 	struct sums total;
-	uint64_t second;	/* the newest bucket's */
-	double mdev_us, freshness;	/* summed over the open connections */
-	uint32_t measured;	/* open connections that have a round trip */
+	uint64_t second;	   /* the newest bucket's */
+	double mdev_us, freshness; /* summed over the open connections */
+	uint32_t measured;	   /* open connections that have a round trip */
 };
 
 /* What a connection's sums were when they were last taken in. */

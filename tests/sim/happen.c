@@ -138,7 +138,8 @@ static struct client *add_client(struct sim *s, const struct words *w)
 		.rport = remote.port,
 	};
 	memcpy(slot->raddr, remote.ip, sizeof(slot->raddr));
-	(void)snprintf(slot->comm, sizeof(slot->comm), "%.15s", sim_option_or(w, "comm", "billing"));
+	(void)snprintf(slot->comm, sizeof(slot->comm), "%.15s",
+		       sim_option_or(w, "comm", "billing"));
 	add_hold(s, c->cookie, pid, slot->comm);
 	return c;
 }

@@ -453,7 +453,8 @@ static void an_adopted_one_gets_the_oldest_holder(void **state)
 static void guesses_by_endpoint_before_port(void **state)
 {
 	struct conns *t = *state;
-	struct slot known = ready(1, 'I'), same = adopted(2), usual = adopted(3), other = adopted(4);
+	struct slot known = ready(1, 'I'), same = adopted(2), usual = adopted(3),
+		    other = adopted(4);
 
 	known.rport = same.rport = 6000;
 	usual.rport = 5432;

@@ -20,8 +20,8 @@ struct world {
 	struct levels levels;
 	struct detect detect;
 	struct detect_conf conf;
-	char told[256];		/* every change of state, one letter each */
-	struct finding last;	/* as it was told */
+	char told[256];	     /* every change of state, one letter each */
+	struct finding last; /* as it was told */
 	struct slot slots[CAPACITY];
 };
 
