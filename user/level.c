@@ -203,7 +203,6 @@ static void measure(struct levels *l, struct window *w, const struct conn *c, ui
 		.us = c->rtt_sum_us - r->us,
 		.us2 = c->rtt_sq_us2 - r->us2,
 	};
-	fresh.n = (uint32_t)fresh.n;
 	sums_add(&w->bucket[w->second % WINDOW_S], &fresh);
 	sums_add(&w->total, &fresh);
 	*r = (struct reading){ c->cookie, c->rtt_sum_us, c->rtt_sq_us2, c->rtt_n };

@@ -253,6 +253,17 @@ static void same_generation_other_cookie_is_another(void **state)
 	assert_int_equal(t->closed, 1);
 }
 
+static void same_cookie_other_generation_is_another(void **state)
+{
+	struct conns *t = *state;
+	struct slot s = ready(1, 'E');
+
+	conns_apply_slot(t, 3, &s)->defused_rx_bytes = 7;
+	s.gen = 2;
+	assert_int_equal(conns_apply_slot(t, 3, &s)->defused_rx_bytes, 0);
+	assert_int_equal(t->closed, 1);
+}
+
 static void a_cookie_names_one_entry(void **state)
 {
 	struct conns *t = *state;
@@ -573,6 +584,7 @@ int main(void)
 		TEST(never_begins_with_the_end),
 		TEST(a_reused_slot_inherits_nothing),
 		TEST(same_generation_other_cookie_is_another),
+		TEST(same_cookie_other_generation_is_another),
 		TEST(a_cookie_names_one_entry),
 		TEST(startup_after_its_slot),
 		TEST(startup_before_its_slot),
