@@ -416,6 +416,7 @@ static void the_share_counts_a_connection_once(void **state)
 	struct verdict v = { .rule = 0 };
 
 	x->pool.open = 20;
+	strcpy(other.id, "other");
 	other.conn.cookie = 77;
 	policy_acted(&x->policy, &other, &v, NOW);
 	policy_acted(&x->policy, &other, &v, NOW);
