@@ -429,7 +429,13 @@ static void count_holders(struct sim *s)
 	conns_holders_begin(&s->conns);
 	for (size_t i = 0; i < s->hold_count; i++) {
 		const struct hold *from = &s->holds[i];
-		struct holder h = { from->cookie, from->pid, 5, from->pid, 1000, "" };
+		struct holder h = {
+			.cookie = from->cookie,
+			.tgid = from->pid,
+			.fd = 5,
+			.start_ticks = from->pid,
+			.uid = 1000,
+		};
 
 		memcpy(h.comm, from->comm, sizeof(h.comm));
 		if (from->cookie)

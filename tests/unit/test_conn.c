@@ -85,7 +85,14 @@ static void apply_record(struct conns *t, const struct rec_startup *r)
 
 static void hold(struct conns *t, uint64_t cookie, uint32_t tgid, uint32_t ticks, uint32_t fd)
 {
-	struct holder h = { cookie, tgid, fd, ticks, 1000, "worker" };
+	struct holder h = {
+		.cookie = cookie,
+		.tgid = tgid,
+		.fd = fd,
+		.start_ticks = ticks,
+		.uid = 1000,
+		.comm = "worker",
+	};
 
 	conns_apply_holder(t, &h);
 }
