@@ -11,8 +11,8 @@
 #include "lib/cleanup.h"
 #include "lib/helper.h"
 
-#define OUT_OF_THE_WAY 200	/* no prepare() arranges that many */
-#define PATIENCE_MS    50	/* what a killed process needs, on a busy host */
+#define OUT_OF_THE_WAY 200 /* no prepare() arranges that many */
+#define PATIENCE_MS    50  /* what a killed process needs, on a busy host */
 
 /* Ignored signals stay ignored over exec, and so does the mask. */
 static void forget_signals(void)

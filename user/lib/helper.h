@@ -10,11 +10,11 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-#define HELPER_REQUEST_MAX 65536	/* what a pipe takes with nobody reading */
+#define HELPER_REQUEST_MAX 65536 /* what a pipe takes with nobody reading */
 
 struct helper {
 	pid_t pid;
-	int out;		/* what it says; never blocks */
+	int out; /* what it says; never blocks */
 };
 
 /*

@@ -25,8 +25,8 @@ static const char *find(const struct sign *signs, size_t n, const char *name)
 const char *language_by_name(const char *exe_name)
 {
 	static const struct sign signs[] = {
-		{ "python", "python" },	   { "python2*", "python" }, { "python3*", "python" },
-		{ "pypy*", "python" },	   { "node", "node" },	     { "nodejs", "node" },
+		{ "python", "python" }, { "python2*", "python" }, { "python3*", "python" },
+		{ "pypy*", "python" },	{ "node", "node" },	  { "nodejs", "node" },
 		{ "java", "jvm" },
 	};
 
@@ -36,11 +36,8 @@ const char *language_by_name(const char *exe_name)
 const char *language_by_library(const char *file_name)
 {
 	static const struct sign signs[] = {
-		{ "libjvm.so*", "jvm" },
-		{ "libpython2*", "python" },
-		{ "libpython3*", "python" },
-		{ "libpypy*", "python" },
-		{ "libnode.so*", "node" },
+		{ "libjvm.so*", "jvm" },  { "libpython2*", "python" }, { "libpython3*", "python" },
+		{ "libpypy*", "python" }, { "libnode.so*", "node" },
 	};
 
 	return find(signs, ARRAY_SIZE(signs), file_name);

@@ -127,8 +127,8 @@ static void type_of(const char *pid, const struct statx *sx, bool by_device, cha
 
 		if (sscanf(line, "%" SCNu64 " %*u %u:%u", &id, &major, &minor) != 3)
 			continue;
-		if (by_device ? major != sx->stx_dev_major || minor != sx->stx_dev_minor :
-				id != sx->stx_mnt_id)
+		if (by_device ? major != sx->stx_dev_major || minor != sx->stx_dev_minor
+			      : id != sx->stx_mnt_id)
 			continue;
 		/* Optional fields come before the dash; a space in a path is written \040. */
 		after = strstr(line, " - ");

@@ -17,10 +17,10 @@
 
 struct mapping {
 	uint64_t start, end;
-	uint64_t offset;	/* in the file */
-	uint64_t inode;		/* 0: no file */
+	uint64_t offset; /* in the file */
+	uint64_t inode;	 /* 0: no file */
 	bool executable;
-	char name[256];		/* last part of the path, without " (deleted)"; or "[vdso]" */
+	char name[256]; /* last part of the path, without " (deleted)"; or "[vdso]" */
 };
 
 /* Until `each` returns false.  0, -ESRCH or -EPERM. */

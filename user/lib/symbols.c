@@ -176,7 +176,8 @@ void frame_text(const struct frame *f, char *out, size_t out_size)
 	if (f->function[0] && f->file[0] && f->line)
 		(void)snprintf(out, out_size, "%s (%s:%" PRIu32 ")", f->function, f->file, f->line);
 	else if (f->function[0])
-		(void)snprintf(out, out_size, "%s (%s)", f->function, f->file[0] ? f->file : f->module);
+		(void)snprintf(out, out_size, "%s (%s)", f->function,
+			       f->file[0] ? f->file : f->module);
 	else if (f->file[0])
 		(void)snprintf(out, out_size, "%s", f->file);
 	else

@@ -14,18 +14,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define FRAMES_MAX 128	/* addresses looked at; the rest of a deeper stack is left out */
+#define FRAMES_MAX 128 /* addresses looked at; the rest of a deeper stack is left out */
 
 /* Escaped text: fit to be shown. */
 struct frame {
-	char function[128];	/* "" when there is no symbol */
-	char file[128];		/* of the source; "" unknown.  The end of a long path */
-	uint32_t line;		/* 0 unknown */
-	char module[128];	/* name of the mapped file, and why it was not read */
-	char build_id[41];	/* hex; "" when there is none */
-	uint64_t offset;	/* in the module, as its ELF headers count (addr2line); its
+	char function[128]; /* "" when there is no symbol */
+	char file[128];	    /* of the source; "" unknown.  The end of a long path */
+	uint32_t line;	    /* 0 unknown */
+	char module[128];   /* name of the mapped file, and why it was not read */
+	char build_id[41];  /* hex; "" when there is none */
+	uint64_t offset;    /* in the module, as its ELF headers count (addr2line); its
 				 * place in the file when nothing could read it */
-	bool application;	/* the first frame that is no driver's and no runtime's */
+	bool application;   /* the first frame that is no driver's and no runtime's */
 };
 
 /* Patterns of text_match(); NULL: whatever it is.  A frame that matches all is not the application's. */

@@ -15,10 +15,10 @@
 #include "lib/symbols_lookup.h"
 #include "lib/text.h"
 
-#define DEADLINE_NS	(3 * NS_PER_S)
-#define LEFT_ALONE_NS	(60 * NS_PER_S)	/* a file that stopped the reader */
-#define NOTES_VALID_NS	(60 * NS_PER_S)	/* of code made at run time */
-#define FILE_MAX_BYTES	(1ULL << 30)
+#define DEADLINE_NS    (3 * NS_PER_S)
+#define LEFT_ALONE_NS  (60 * NS_PER_S) /* a file that stopped the reader */
+#define NOTES_VALID_NS (60 * NS_PER_S) /* of code made at run time */
+#define FILE_MAX_BYTES (1ULL << 30)
 
 struct lookup *lookup_new(struct symbols *s, uint32_t pid)
 {
@@ -146,7 +146,7 @@ static void mark_application(struct lookup *l)
 		struct frame *f = &l->frames[i];
 
 		/* Code in memory that nobody named may as well be a runtime's. */
-		if (!f->function[0] && l->wants[i].file == NO_FILE && f->module[0] == '[')
+		if (!f->function[0] && f->module[0] == '[')
 			continue;
 		if (is_of_runtime(l->symbols, f))
 			continue;

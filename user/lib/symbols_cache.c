@@ -7,7 +7,7 @@
 #include "lib/symbols_cache.h"
 
 #define SETS 1024
-#define WAYS 4	/* so that the frames of one stack do not push each other out */
+#define WAYS 4 /* so that the frames of one stack do not push each other out */
 
 struct entry {
 	struct symbols_place place;
@@ -18,7 +18,7 @@ struct entry {
 
 struct set {
 	struct entry ways[WAYS];
-	uint32_t next;		/* to give way */
+	uint32_t next; /* to give way */
 };
 
 struct symbols_cache {
@@ -31,9 +31,9 @@ struct symbols_cache *symbols_cache_new(void)
 {
 	struct symbols_cache *c = calloc(1, sizeof(*c));
 
-	/* Without it collisions can be chosen, which costs time and nothing else. */
-	if (c)
-		(void)getrandom(&c->seed, sizeof(c->seed), GRND_NONBLOCK);
+	/* Else collisions could be chosen, and with them what is forgotten. */
+	if (c && getrandom(&c->seed, sizeof(c->seed), GRND_NONBLOCK) != sizeof(c->seed))
+		c->seed = (uintptr_t)c;
 	return c;
 }
 
@@ -77,5 +77,7 @@ void symbols_cache_put(struct symbols_cache *c, const struct symbols_place *plac
 			e = &set->ways[i];
 	if (!e)
 		e = &set->ways[set->next++ % WAYS];
-	*e = (struct entry){ .place = *place, .answer = *answer, .until_ns = until_ns, .used = true };
+	*e = (struct entry){
+		.place = *place, .answer = *answer, .until_ns = until_ns, .used = true
+	};
 }

@@ -17,7 +17,7 @@
 #include "lib/proc.h"
 #include "lib/symbols_lookup.h"
 
-#define OUT_OF_THE_WAY	  64	/* of the numbers that the request gives */
+#define OUT_OF_THE_WAY	   64 /* of the numbers that the request gives */
 #define PERF_MAP_MAX_BYTES (64ULL << 20)
 
 _Static_assert(SYMBOLS_FD + SYMBOLS_FILES_MAX <= OUT_OF_THE_WAY, "no pin is overwritten");

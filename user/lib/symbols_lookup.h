@@ -8,28 +8,28 @@
 #include "lib/symbols.h"
 #include "lib/symbols_cache.h"
 
-#define HELPERS_MAX 4		/* at once, and those that do not go count too */
+#define HELPERS_MAX 4 /* at once, and those that do not go count too */
 #define NO_FILE	    UINT32_MAX
 
 struct symbols {
 	const struct frame_rule *rules;
 	struct symbols_cache *cache;
-	char helper[4096];	/* "" none */
-	pid_t lingering[HELPERS_MAX];	/* ended, and not gone; 0: none */
+	char helper[4096];	      /* "" none */
+	pid_t lingering[HELPERS_MAX]; /* ended, and not gone; 0: none */
 	uint32_t running;
 };
 
 /* A file that some address lies in, or the notes on code that lies in none. */
 struct mapped_file {
 	struct file_key key;
-	uint32_t kind;		/* enum symbols_kind */
-	int pin;		/* -1: the notes, which are found in the new process */
-	int number;		/* in the request; -1: not in it */
+	uint32_t kind; /* enum symbols_kind */
+	int pin;       /* -1: the notes, which are found in the new process */
+	int number;    /* in the request; -1: not in it */
 };
 
 /* What is to be found out. */
 struct want {
-	uint32_t file;		/* index, or NO_FILE */
+	uint32_t file; /* index, or NO_FILE */
 	struct symbols_place place;
 	bool known;
 };
@@ -41,20 +41,20 @@ struct lookup {
 
 	uint64_t addrs[FRAMES_MAX];
 	size_t n;
-	struct want wants[FRAMES_MAX + 1];	/* the last: the executable itself */
+	struct want wants[FRAMES_MAX + 1]; /* the last: the executable itself */
 	struct mapped_file files[SYMBOLS_FILES_MAX];
 	uint32_t file_count;
 
 	struct helper helper;
 	bool running;
-	uint32_t asked[FRAMES_MAX + 1];	/* which want query i is */
+	uint32_t asked[FRAMES_MAX + 1]; /* which want query i is */
 	uint32_t asked_count, answered;
-	struct symbols_answer answer;	/* the part of it that has come */
+	struct symbols_answer answer; /* the part of it that has come */
 	size_t answer_have;
 
 	struct frame frames[FRAMES_MAX + 1];
 	size_t frame_count;
-	const char *by_name, *by_library;	/* language */
+	const char *by_name, *by_library; /* language */
 	bool is_go;
 };
 

@@ -22,8 +22,8 @@
 #define SYMBOLS_NOWHERE UINT64_MAX
 
 enum symbols_kind {
-	SYMBOLS_ELF = 1,	/* positions are places in the file */
-	SYMBOLS_PERF_MAP = 2,	/* positions are addresses in the process */
+	SYMBOLS_ELF = 1,      /* positions are places in the file */
+	SYMBOLS_PERF_MAP = 2, /* positions are addresses in the process */
 };
 
 struct symbols_head {
@@ -33,19 +33,19 @@ struct symbols_head {
 
 struct symbols_query {
 	uint32_t file;
-	uint32_t kind;		/* enum symbols_kind; of one file always the same */
+	uint32_t kind; /* enum symbols_kind; of one file always the same */
 	uint64_t position;
-	uint32_t is_return;	/* 1: what is wanted is the call before it */
+	uint32_t is_return; /* 1: what is wanted is the call before it */
 	uint32_t pad;
 };
 
 struct symbols_answer {
-	uint32_t query;		/* its number */
+	uint32_t query; /* its number */
 	uint32_t line;
-	uint64_t offset;	/* as the ELF headers count */
-	uint8_t read;		/* 1: the file could be read */
-	uint8_t go;		/* 1: written in Go */
-	char build_id[41];	/* texts are terminated, and raw */
+	uint64_t offset;   /* as the ELF headers count */
+	uint8_t read;	   /* 1: the file could be read */
+	uint8_t go;	   /* 1: written in Go */
+	char build_id[41]; /* texts are terminated, and raw */
 	char function[128];
 	char file[128];
 	uint8_t pad[5];
