@@ -109,12 +109,16 @@ void place_set_file(struct place *p, const char *path)
 	(void)snprintf(p->file, sizeof(p->file), "%s", len > room ? path + len - room : path);
 }
 
+/* Debug information is asked only for what the table knows less well. */
 static bool pclntab_knows(const struct module *m, uint64_t address, struct place *ret)
 {
 	struct pclntab_place found;
 
 	if (!m->has_pclntab || !pclntab_find(&m->pclntab, address, &found))
 		return false;
+	if (found.inlined && dwarf_find(m, address, ret) && ret->line)
+		return true;
+	*ret = (struct place){ 0 };
 	place_set_function(ret, found.function);
 	place_set_file(ret, found.file ?: "");
 	ret->line = found.line;

@@ -15,11 +15,13 @@
 #define WORD	   8
 
 /* Of a function's record */
-#define FUNC_NAME 4
-#define FUNC_FILE 20
-#define FUNC_LINE 24
-#define FUNC_UNIT 32
-#define FUNC_MIN  36
+#define FUNC_NAME	4
+#define FUNC_FILE	20
+#define FUNC_LINE	24
+#define FUNC_DATA_COUNT 28
+#define FUNC_UNIT	32
+#define FUNC_MIN	36
+#define DATA_INLINED	2 /* of the programs behind it: which inlined function, -1 none */
 
 static bool fits(const struct pclntab *t, uint64_t at, uint64_t len)
 {
@@ -67,6 +69,7 @@ int pclntab_open(const void *bytes, size_t size, uint64_t text_start, struct pcl
 	if ((magic != MAGIC_1_18 && magic != MAGIC_1_20) || t.bytes[4] || t.bytes[5] ||
 	    (t.quantum != 1 && t.quantum != 2 && t.quantum != 4) || t.bytes[7] != WORD)
 		return -EINVAL;
+	t.func_size = magic == MAGIC_1_18 ? 40 : 44;
 	t.functions = u64_at(&t, WORD);
 	t.text_start = u64_at(&t, PCLNTAB_TEXT_START) ?: text_start;
 	for (size_t i = 0; i < 5; i++) {
@@ -143,25 +146,24 @@ static bool value_at(const struct pclntab *t, uint64_t program, uint64_t into, i
 }
 
 /*
- * The file of the function itself, and where in it `into` lies.  Code of another file is
- * a function that was inlined; its call stands right before it, for the compiler marks it
- * with an instruction.  (One inlined from the same file cannot be told apart.)
+ * Code of a function that was inlined here counts as the call, of which some
+ * instruction stands before it.  Goes back to that one.
  */
-static bool own_file(const struct pclntab *t, uint64_t program, uint64_t *into, int64_t *ret)
+static bool leave_inlined(const struct pclntab *t, uint64_t program, uint64_t *into)
 {
 	struct run r = run_of(t, program);
 	uint64_t own_until = 0;
-	int64_t own = 0;
 
 	while (run_step(t, &r)) {
-		if (!own_until)
-			own = r.value;
+		bool own = r.value < 0;
+
 		if (*into < r.until) {
-			*into = r.value == own || !own_until ? *into : own_until - 1;
-			*ret = own;
+			if (own || !own_until)
+				return false;
+			*into = own_until - 1;
 			return true;
 		}
-		if (r.value == own)
+		if (own)
 			own_until = r.until;
 	}
 	return false;
@@ -171,9 +173,12 @@ static void place_of(const struct pclntab *t, uint64_t record, uint64_t into,
 		     struct pclntab_place *p)
 {
 	uint32_t unit = u32_at(t, record + FUNC_UNIT);
+	uint32_t inlined = u32_at(t, record + t->func_size + 4 * DATA_INLINED);
 	int64_t file, line;
 
-	if (!own_file(t, u32_at(t, record + FUNC_FILE), &into, &file) || file < 0)
+	if (u32_at(t, record + FUNC_DATA_COUNT) > DATA_INLINED && inlined)
+		p->inlined = leave_inlined(t, inlined, &into);
+	if (!value_at(t, u32_at(t, record + FUNC_FILE), into, &file) || file < 0)
 		return;
 	p->file = text_at(t, t->files, u32_at(t, t->units + ((uint64_t)unit + (uint64_t)file) * 4));
 	if (value_at(t, u32_at(t, record + FUNC_LINE), into, &line) && line > 0 &&
