@@ -22,6 +22,7 @@ struct pclntab {
 	uint64_t functions;			       /* how many */
 	uint64_t names, units, files, programs, table; /* offsets of its parts */
 	uint32_t quantum;			       /* bytes of the shortest instruction */
+	uint32_t func_size; /* bytes of a function record, up to its programs */
 };
 
 /* `text_start` stands in where the table says 0.  0, or -EINVAL: no such table. */
@@ -30,6 +31,7 @@ int pclntab_open(const void *bytes, size_t size, uint64_t text_start, struct pcl
 struct pclntab_place {
 	const char *function, *file; /* in the table, terminated; file NULL: unknown */
 	uint32_t line;		     /* 0 unknown */
+	bool inlined;		     /* the line is that of the call, or near it */
 };
 
 /* False when no function of the table contains `pc`. */
