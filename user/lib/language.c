@@ -75,10 +75,13 @@ void language_script_parse(const char *args, size_t len, char *out, size_t out_s
 		}
 		if (!strcmp(arg, "--check-hash-based-pycs"))
 			arg = next_arg(&args, end);
-		if (!arg || !arg[1] || arg[1] == '-' || !arg[at])
+		if (!arg || arg[1] == '-')
 			continue;
-		if (arg[at] == 'c')
+		/* A program on standard input, or in the next argument. */
+		if (!arg[1] || arg[at] == 'c')
 			return;
+		if (!arg[at])
+			continue;
 		if (arg[at] == 'm') {
 			arg = arg[at + 1] ? arg + at + 1 : next_arg(&args, end);
 			(void)snprintf(module, sizeof(module), "-m %s", arg ?: "");
