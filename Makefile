@@ -68,7 +68,8 @@ $(B)/plimsolld $(B)/plimsoll: $(B)/inputs
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(filter %.o,$^) $(LDLIBS) -o $@
 
-# Its libraries are nobody else's: -ldw reads DWARF, -lstdc++ undoes C++ names.
+# Its libraries are nobody else's: -ldw reads DWARF, -lstdc++ (which clang brings) undoes
+# C++ names.
 READLIBS := -ldw -lelf -lseccomp -lcap-ng -lstdc++
 $(B)/plimsoll-symbols: $(call obj,user/symbols.c $(READERS)) $(B)/inputs
 	$(call say,LINK,$@)

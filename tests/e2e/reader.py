@@ -27,7 +27,8 @@ def facts(process, name):
 
 
 def status(process):
-    return dict(line.split(":\t", 1) for line in facts(process, "status").splitlines() if "\t" in line)
+    lines = facts(process, "status").splitlines()
+    return dict(line.split(":\t", 1) for line in lines if "\t" in line)
 
 
 def check(process):
@@ -38,7 +39,8 @@ def check(process):
                          ("CapInh", "0" * 16), ("CapPrm", "0" * 16), ("CapEff", "0" * 16),
                          ("CapAmb", "0" * 16)):
         same(s[line].strip(), wanted, line)
-    limits = {line[:26].strip(): line[26:].split() for line in facts(process, "limits").splitlines()}
+    lines = facts(process, "limits").splitlines()
+    limits = {line[:26].strip(): line[26:].split() for line in lines}
     for what, most in (("Max address space", str(512 << 20)), ("Max cpu time", "5"),
                        ("Max file size", "0"), ("Max open files", "0"), ("Max processes", "0"),
                        ("Max core file size", "0")):

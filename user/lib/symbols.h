@@ -28,7 +28,7 @@ struct frame {
 	bool application;   /* the first frame that is no driver's and no runtime's */
 };
 
-/* Patterns of text_match(); NULL: whatever it is.  A frame that matches all is not the application's. */
+/* Patterns of text_match(); NULL: whatever it is.  What matches all is not the application's. */
 struct frame_rule {
 	const char *module, *function, *file;
 };
