@@ -191,6 +191,7 @@ static int run(struct engine *e, struct repair *r)
 	err = repair_run(r, &world, e->now_ns);
 	if (err)
 		return err;
+	e->repairs++;
 	c = refresh(e, &r->finding.conn);
 	if (c && r->outcome == OUTCOME_DONE && c->activity == ACTIVITY_FAILED_TXN)
 		c->defused_rx_bytes = c->rx_bytes;

@@ -35,6 +35,7 @@ struct engine {
 	bool has_daemon;		/* false in the CLI's own engine */
 	notice_fn notice;
 	void *notice_arg;
+	uint64_t repairs;		/* begun in this life, by rule or order */
 	uint64_t orders;		/* repairs ordered by hand, to tell them apart */
 };
 

@@ -73,8 +73,8 @@ static void print_repairs(const struct cli *c, json_t *repairs)
 
 		if (strcmp(value_text(r, "type").text, "repair") != 0)
 			continue;
-		(void)snprintf(text, sizeof(text), "%.32s %.32s %.32s: %.200s", value_time(r, "at").text,
-			       value_text(r, "verdict").text, value_text(r, "action").text,
+		(void)snprintf(text, sizeof(text), "%.32s %.32s: %.200s", value_time(r, "at").text,
+			       value_text(r, acted ? "action" : "verdict").text,
 			       value_text(r, acted ? "outcome" : "reason").text);
 		paragraph(c, "repair", text);
 	}
