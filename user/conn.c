@@ -19,7 +19,7 @@
 /* One connection's part of a count of holders. */
 struct tally {
 	uint32_t processes;
-	uint32_t last_tgid;	/* a process comes with all its descriptors in one go */
+	uint32_t last_tgid; /* a process comes with all its descriptors in one go */
 	bool owner_seen;
 	struct holder oldest;
 };
@@ -135,12 +135,12 @@ static void begin_conn(struct conns *t, uint32_t index, const struct slot *s)
 static bool is_ended(const struct slot *s)
 {
 	switch (s->tcp_state) {
-	case 4:			/* FIN_WAIT1 */
-	case 5:			/* FIN_WAIT2 */
-	case 6:			/* TIME_WAIT */
-	case 7:			/* CLOSE */
-	case 9:			/* LAST_ACK */
-	case 11:		/* CLOSING */
+	case 4:	 /* FIN_WAIT1 */
+	case 5:	 /* FIN_WAIT2 */
+	case 6:	 /* TIME_WAIT */
+	case 7:	 /* CLOSE */
+	case 9:	 /* LAST_ACK */
+	case 11: /* CLOSING */
 		return true;
 	default:
 		return s->phase == PHASE_CLOSED;

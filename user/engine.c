@@ -316,8 +316,10 @@ int engine_fix(struct engine *e, const char *id, const char *action, bool dry, s
 
 	if (err)
 		return err;
-	if (!a)
+	if (!action)
 		a = action_gentlest(&target.conn);
+	if (!action && !real && a && a->harm > 1)
+		a = NULL;	/* nothing is known to be wrong: harm has to be named */
 	look_around(e, &target.conn, &around);
 	v = policy_order(&e->config.policy, &target.conn, &around.w, a ? &a->face : NULL);
 	if (v.kind == VERDICT_ACT && !dry && !e->journal) {
