@@ -395,17 +395,20 @@ static __always_inline const struct walk *hear(struct sk_buff *skb, struct slot 
 	return w;
 }
 
-/* Brings the number of open requests up to date: `asked` more, `answered` fewer. */
-static __always_inline void settle(struct slot *s, int asked, __u32 answered, bool clean_edge)
+/*
+ * Brings the number of open requests up to date: `asked` more, `answered` fewer.
+ * Where the count was lost, `pending` holds what was asked since the last answer;
+ * it is believed again when an answer to just that many is all that came back.
+ */
+static __always_inline void settle(struct slot *s, int asked, __u32 answered, bool whole_edge)
 {
 	int open = (int)s->pending + asked - (int)answered;
 
 	if (s->flags & SLOT_UNCOUNTED) {
-		/* Known again when what was asked here is just what was answered here. */
-		if (!clean_edge || asked != (int)answered)
-			return;
-		s->flags &= ~SLOT_UNCOUNTED;
-		open = 0;
+		if (answered && whole_edge && asked >= 0 && open == 0)
+			s->flags &= ~SLOT_UNCOUNTED;
+		s->pending = answered || asked < 0 || open > 255 ? 0 : open;
+		return;
 	}
 	if (asked < 0 || open < 0 || open > 255) {
 		s->flags |= SLOT_UNCOUNTED;
@@ -447,7 +450,9 @@ static __always_inline void converse(struct sock *sk, struct sk_buff *skb, struc
 	else if (g->advanced)
 		asked = hear_requests(sk, s, g->ack);
 	if (!plain)
-		settle(s, asked, answered, g->advanced && whole && s->tx_msg == g->ack);
+		settle(s, asked, answered,
+		       whole && (g->advanced ? s->tx_msg == g->ack
+					     : s->flags & SLOT_EDGE && s->tx_msg == s->tx_next));
 	else if (!authenticating && !g->advanced)
 		s->flags |= SLOT_UNCOUNTED;	/* an answer that nobody asked for here */
 	if (w && w->copy && s->flags & SLOT_SYNC)
@@ -476,7 +481,7 @@ static __always_inline void converse(struct sock *sk, struct sk_buff *skb, struc
 static __always_inline void report_startup(struct sock *sk, struct slot *s, __u32 index, __u32 size)
 {
 	struct rec_startup *r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
-	__u32 zero = 0;
+	__u32 zero = 0, copied;
 	struct buffer *b = bpf_map_lookup_elem(&buffers, &zero);
 
 	if (!r || !b) {
@@ -488,8 +493,11 @@ static __always_inline void report_startup(struct sock *sk, struct slot *s, __u3
 	}
 	fill_hdr(&r->hdr, REC_STARTUP, sizeof(*r), index, s);
 	r->size = size;
-	r->copied = read_sent(address_of(sk), s->tx_next, size < STARTUP_MAX ? size : STARTUP_MAX);
-	bpf_probe_read_kernel(r->bytes, STARTUP_MAX, b->bytes);
+	__builtin_memset(r->bytes, 0, sizeof(r->bytes));
+	copied = read_sent(address_of(sk), s->tx_next, size < STARTUP_MAX ? size : STARTUP_MAX);
+	if (copied > STARTUP_MAX || bpf_probe_read_kernel(r->bytes, copied, b->bytes))
+		copied = 0;
+	r->copied = copied;
 	bpf_ringbuf_submit(r, wake_flags());
 }
 

@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <netinet/in.h>
 #include <string.h>
 #include <xxhash.h>
 
@@ -19,7 +18,7 @@
 /* One connection's part of a count of holders. */
 struct tally {
 	uint32_t processes;
-	uint32_t last_tgid;	/* a process comes with all its descriptors in one go */
+	uint32_t last_tgid; /* a process comes with all its descriptors in one go */
 	bool owner_seen;
 	struct holder oldest;
 };
@@ -135,12 +134,12 @@ static void begin_conn(struct conns *t, uint32_t index, const struct slot *s)
 static bool is_ended(const struct slot *s)
 {
 	switch (s->tcp_state) {
-	case 4:			/* FIN_WAIT1 */
-	case 5:			/* FIN_WAIT2 */
-	case 6:			/* TIME_WAIT */
-	case 7:			/* CLOSE */
-	case 9:			/* LAST_ACK */
-	case 11:		/* CLOSING */
+	case 4:	 /* FIN_WAIT1 */
+	case 5:	 /* FIN_WAIT2 */
+	case 6:	 /* TIME_WAIT */
+	case 7:	 /* CLOSE */
+	case 9:	 /* LAST_ACK */
+	case 11: /* CLOSING */
 		return true;
 	default:
 		return s->phase == PHASE_CLOSED;
@@ -407,7 +406,7 @@ static bool is_local(const struct conn *c)
 	const uint8_t *ip = c->remote.ip;
 
 	return memcmp(ip, c->local.ip, 16) == 0 || memcmp(ip, v6_loopback, 16) == 0 ||
-	       (IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)ip) && ip[12] == 127);
+	       (addr_is_v4(ip) && ip[12] == 127);
 }
 
 static const struct protocol *served_at(const struct conns *t, const struct conn *c)

@@ -277,7 +277,8 @@ struct finding *detect_find(struct detect *d, const char *id)
 	return NULL;
 }
 
-void detect_mend(struct detect *d, struct finding *f, uint64_t now_ns, finding_fn changed, void *arg)
+void detect_mend(struct detect *d, struct finding *f, uint64_t now_ns, finding_fn changed,
+		 void *arg)
 {
 	struct run r = { .d = d, .now_ns = now_ns, .changed = changed, .arg = arg };
 

@@ -24,7 +24,7 @@
 
 struct journal {
 	sqlite3 *db;
-	uint64_t said[SAID_MAX];	/* refusals written lately, to spare the database */
+	uint64_t said[SAID_MAX]; /* refusals written lately, to spare the database */
 };
 
 static const char schema[] =
@@ -77,8 +77,9 @@ static int check_schema(struct journal *j, const char *path)
 	if (version == JOURNAL_SCHEMA)
 		return is_sound(j) ? 0 : refuse_damaged(path);
 	if (version > JOURNAL_SCHEMA) {
-		(void)log_err(0, "journal '%s' has schema %lld, this plimsoll knows %d: use a newer one",
-			      path, (long long)version, JOURNAL_SCHEMA);
+		(void)log_err(
+			0, "journal '%s' has schema %lld, this plimsoll knows %d: use a newer one",
+			path, (long long)version, JOURNAL_SCHEMA);
 		return -EPROTONOSUPPORT;
 	}
 	if (!tables && !version)
@@ -94,7 +95,8 @@ static int prepare_to_write(struct journal *j, const char *path)
 	if (r < 0 && r != -ENODATA)
 		return r;
 	if (sql_command(j->db, "PRAGMA journal_mode = WAL") < 0 ||
-	    sql_command(j->db, "PRAGMA synchronous = FULL") < 0 || (r < 0 && sql_command(j->db, schema) < 0))
+	    sql_command(j->db, "PRAGMA synchronous = FULL") < 0 ||
+	    (r < 0 && sql_command(j->db, schema) < 0))
 		return log_err(sql_errno(j->db), "cannot write journal '%s'", path);
 	return 0;
 }
@@ -187,8 +189,8 @@ int journal_open_readonly(const char *dir, struct journal **ret)
 	if (asprintf(&path, "%s/" JOURNAL_FILE, dir) < 0)
 		return log_err(-ENOMEM, "cannot open journal in '%s'", dir);
 	if (stat(path, &st) < 0)
-		return errno == ENOENT ? -ENOENT :
-					 log_err(-errno, "cannot open journal '%s'", path);
+		return errno == ENOENT ? -ENOENT
+				       : log_err(-errno, "cannot open journal '%s'", path);
 	r = open_db(path, SQLITE_OPEN_READONLY, &j);
 	if (r == 0)
 		r = check_schema(j, path);
@@ -307,7 +309,8 @@ static int begin_repair(struct journal *j, const struct repair *r, uint64_t wall
 
 	if (!text || !pre_text)
 		return -ENOMEM;
-	err = sql_prepare(j->db, "INSERT INTO repair (id, json, precondition) VALUES (?, ?, ?)", &s);
+	err = sql_prepare(j->db, "INSERT INTO repair (id, json, precondition) VALUES (?, ?, ?)",
+			  &s);
 	if (err == 0)
 		err = sql_bind_texts(s, 1, (const char *[]){ r->id, text, pre_text }, 3);
 	if (err == 0)
@@ -343,8 +346,9 @@ static bool exists(struct journal *j, const char *id)
 static int write_outcome(struct journal *j, const char *id, enum outcome outcome, const char *text)
 {
 	_stmt_ sqlite3_stmt *s = NULL;
-	int r = sql_prepare(j->db, "UPDATE repair SET outcome = ?, json = ? WHERE id = ? AND outcome IS NULL",
-			&s);
+	int r = sql_prepare(
+		j->db, "UPDATE repair SET outcome = ?, json = ? WHERE id = ? AND outcome IS NULL",
+		&s);
 
 	if (r == 0)
 		r = sql_bind_texts(s, 1, (const char *[]){ outcome_name(outcome), text, id }, 3);
@@ -369,9 +373,11 @@ static json_t *read_unresolved(struct journal *j)
 	json_t *list;
 	int r;
 
-	if (sql_prepare(j->db, "SELECT r.json, r.precondition FROM repair r JOIN entry e"
+	if (sql_prepare(j->db,
+			"SELECT r.json, r.precondition FROM repair r JOIN entry e"
 			" ON e.kind = 'repair' AND e.ref = r.id WHERE r.outcome IS NULL"
-			" ORDER BY e.seq", &s) < 0)
+			" ORDER BY e.seq",
+			&s) < 0)
 		return NULL;
 	list = json_array();
 	while ((r = sqlite3_step(s)) == SQLITE_ROW) {
@@ -432,7 +438,8 @@ json_t *journal_read(struct journal *j, uint64_t since_ns)
 	json_t *list;
 	int r;
 
-	if (sql_prepare(j->db, "SELECT coalesce(r.json, e.json) FROM entry e LEFT JOIN repair r"
+	if (sql_prepare(j->db,
+			"SELECT coalesce(r.json, e.json) FROM entry e LEFT JOIN repair r"
 			" ON e.kind = 'repair' AND r.id = e.ref WHERE e.at >= ? ORDER BY e.seq",
 			&s) < 0 ||
 	    sqlite3_bind_int64(s, 1, (int64_t)since_ns) != SQLITE_OK)

@@ -27,9 +27,9 @@ struct sums {
 struct window {
 	struct sums bucket[WINDOW_S];
 	struct sums total;
-	uint64_t second;	/* the newest bucket's */
-	double mdev_us, freshness;	/* summed over the open connections */
-	uint32_t measured;	/* open connections that have a round trip */
+	uint64_t second;	   /* the newest bucket's */
+	double mdev_us, freshness; /* summed over the open connections */
+	uint32_t measured;	   /* open connections that have a round trip */
 };
 
 /* What a connection's sums were when they were last taken in. */
@@ -203,7 +203,6 @@ static void measure(struct levels *l, struct window *w, const struct conn *c, ui
 		.us = c->rtt_sum_us - r->us,
 		.us2 = c->rtt_sq_us2 - r->us2,
 	};
-	fresh.n = (uint32_t)fresh.n;
 	sums_add(&w->bucket[w->second % WINDOW_S], &fresh);
 	sums_add(&w->total, &fresh);
 	*r = (struct reading){ c->cookie, c->rtt_sum_us, c->rtt_sq_us2, c->rtt_n };

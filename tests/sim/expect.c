@@ -26,12 +26,12 @@ static void __attribute__((format(printf, 2, 3))) add(struct facts *f, const cha
 
 static void report(struct sim *s, bool ok, const struct words *w)
 {
-	printf("%s - %s: line %u expect", ok ? "ok" : "not ok", s->file, s->line);
-	for (size_t i = 0; i < w->count; i++)
-		printf(" %s", w->word[i]);
-	printf("\n");
-	s->tests++;
-	s->failed += !ok;
+	char text[256] = "";
+	size_t len = 0;
+
+	for (size_t i = 0; i < w->count && len < sizeof(text); i++)
+		len += (size_t)snprintf(text + len, sizeof(text) - len, " %s", w->word[i]);
+	sim_tap(s, ok, " line %u expect%s", s->line, text);
 }
 
 /* Whether `text` begins with these words. */
@@ -50,7 +50,7 @@ static bool begins_with(const char *text, const struct words *w)
 static void tell_events(const struct sim *s)
 {
 	for (size_t i = 0; i < s->event_count; i++)
-		printf("#   %s%s\n", s->events[i].text, s->events[i].taken ? " (expected)" : "");
+		sim_note(s, s->events[i].text, s->events[i].taken ? " (expected)" : "");
 }
 
 static void expect_event(struct sim *s, const struct words *w)
@@ -94,7 +94,7 @@ static void expect_facts(struct sim *s, const struct words *w, const struct fact
 	}
 	report(s, ok, w);
 	for (size_t j = 0; !ok && j < f->count; j++)
-		printf("#   %s\n", f->text[j]);
+		sim_note(s, f->text[j], "");
 }
 
 static void expect_conn(struct sim *s, const struct words *w)
@@ -186,11 +186,8 @@ void sim_settle(struct sim *s)
 	for (size_t i = 0; i < s->event_count; i++) {
 		const struct event *e = &s->events[i];
 
-		if (!e->loud || e->taken)
-			continue;
-		printf("not ok - %s: before line %u: unexpected: %s\n", s->file, s->line, e->text);
-		s->tests++;
-		s->failed++;
+		if (e->loud && !e->taken)
+			sim_tap(s, false, " before line %u unexpected: %s", s->line, e->text);
 	}
 	s->event_count = 0;
 }

@@ -138,7 +138,8 @@ static struct client *add_client(struct sim *s, const struct words *w)
 		.rport = remote.port,
 	};
 	memcpy(slot->raddr, remote.ip, sizeof(slot->raddr));
-	(void)snprintf(slot->comm, sizeof(slot->comm), "%.15s", sim_option_or(w, "comm", "billing"));
+	(void)snprintf(slot->comm, sizeof(slot->comm), "%.15s",
+		       sim_option_or(w, "comm", "billing"));
 	add_hold(s, c->cookie, pid, slot->comm);
 	return c;
 }
@@ -428,7 +429,13 @@ static void count_holders(struct sim *s)
 	conns_holders_begin(&s->conns);
 	for (size_t i = 0; i < s->hold_count; i++) {
 		const struct hold *from = &s->holds[i];
-		struct holder h = { from->cookie, from->pid, 5, from->pid, 1000, "" };
+		struct holder h = {
+			.cookie = from->cookie,
+			.tgid = from->pid,
+			.fd = 5,
+			.start_ticks = from->pid,
+			.uid = 1000,
+		};
 
 		memcpy(h.comm, from->comm, sizeof(h.comm));
 		if (from->cookie)

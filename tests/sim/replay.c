@@ -5,6 +5,7 @@
  * A line is `TIME VERB ...` (what happens), `expect ...` (what must have come of
  * it) or a setting.  TIME is 0s, or +1ms after the line before.  What a tick says of
  * a finding's state, and every verdict to act, must be expected, or the story fails.
+ * `fails REASON` turns a story round: it must fail, and for that reason.
  */
 #include <ctype.h>
 #include <stdarg.h>
@@ -18,17 +19,38 @@
 
 #define BEGIN_NS (1000000 * NS_PER_S)
 
-void sim_broken(struct sim *s, const char *fmt, ...)
+void sim_tap(struct sim *s, bool ok, const char *fmt, ...)
 {
+	char text[512];
 	va_list ap;
 
-	printf("not ok - %s:%u: ", s->file, s->line);
 	va_start(ap, fmt);
-	vprintf(fmt, ap);
+	(void)vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	printf("\n");
+	if (*s->must_fail) {
+		s->failed_so |= !ok && strstr(text, s->must_fail);
+		return;
+	}
+	printf("%s - %s:%s\n", ok ? "ok" : "not ok", s->file, text);
 	s->tests++;
-	s->failed++;
+	s->failed += !ok;
+}
+
+void sim_note(const struct sim *s, const char *text, const char *more)
+{
+	if (!*s->must_fail)
+		printf("#   %s%s\n", text, more);
+}
+
+void sim_broken(struct sim *s, const char *fmt, ...)
+{
+	char text[256];
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	sim_tap(s, false, "%u: %s", s->line, text);
 	s->broken = true;
 }
 
@@ -80,21 +102,38 @@ static void replay_line(struct sim *s, struct words *w)
 		sim_broken(s, "there is no '%s'", w->word[0]);
 }
 
+/* `fails REASON`: a story that shows that a story can fail, and for this reason. */
+static bool must_fail(struct sim *s, const char *line)
+{
+	if (strncmp(line, "fails ", 6) != 0)
+		return false;
+	(void)snprintf(s->must_fail, sizeof(s->must_fail), "%.*s", (int)strcspn(line + 6, "\n"),
+		       line + 6);
+	return true;
+}
+
 static void replay(struct sim *s, FILE *f)
 {
-	char line[512];
+	char line[512], reason[sizeof(s->must_fail)];
 	struct words w;
 
 	while (!s->broken && fgets(line, sizeof(line), f)) {
 		s->line++;
+		if (must_fail(s, line))
+			continue;
 		split(line, &w);
 		if (w.count)
 			replay_line(s, &w);
 	}
 	if (!s->broken)
 		sim_settle(s);
-	if (!s->broken && !s->tests)
+	if (*s->must_fail) {
+		memcpy(reason, s->must_fail, sizeof(reason));
+		s->must_fail[0] = '\0';
+		sim_tap(s, s->failed_so, " fails with '%s'", reason);
+	} else if (!s->broken && !s->tests) {
 		sim_broken(s, "a story that expects nothing proves nothing");
+	}
 }
 
 static int replay_file(const char *path, unsigned *tests)

@@ -66,7 +66,8 @@ static bool read_rungs(struct rule *r, const char *text)
 		struct rung *rung = &r->act[r->rungs++];
 		char *after = strchr(a, '+');
 
-		if (r->rungs > RULE_RUNGS || (after && param_duration(after + 1, &rung->after_ns) < 0))
+		if (r->rungs > RULE_RUNGS ||
+		    (after && param_duration(after + 1, &rung->after_ns) < 0))
 			return false;
 		if (after)
 			*after = '\0';

@@ -39,6 +39,8 @@ struct sim {
 	const char *file;
 	unsigned line, tests, failed;
 	bool broken;		/* the story makes no sense from here on */
+	char must_fail[96];	/* this story has to fail, and say this */
+	bool failed_so;
 
 	uint64_t now_ns;
 	struct slot slots[SIM_SLOTS];
@@ -67,6 +69,10 @@ struct words {
 
 int sim_init(struct sim *s, const char *file);
 void sim_done(struct sim *s);
+
+/* One line of TAP, and what explains it. */
+void sim_tap(struct sim *s, bool ok, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+void sim_note(const struct sim *s, const char *text, const char *more);
 
 /* The line makes no sense: says why, and ends the story. */
 void sim_broken(struct sim *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -85,7 +85,14 @@ static void apply_record(struct conns *t, const struct rec_startup *r)
 
 static void hold(struct conns *t, uint64_t cookie, uint32_t tgid, uint32_t ticks, uint32_t fd)
 {
-	struct holder h = { cookie, tgid, fd, ticks, 1000, "worker" };
+	struct holder h = {
+		.cookie = cookie,
+		.tgid = tgid,
+		.fd = fd,
+		.start_ticks = ticks,
+		.uid = 1000,
+		.comm = "worker",
+	};
 
 	conns_apply_holder(t, &h);
 }
@@ -250,6 +257,17 @@ static void same_generation_other_cookie_is_another(void **state)
 	(void)conns_apply_slot(t, 3, &s);
 	s.cookie = 2;
 	assert_string_equal(conns_apply_slot(t, 3, &s)->id, "c9a2b.2");
+	assert_int_equal(t->closed, 1);
+}
+
+static void same_cookie_other_generation_is_another(void **state)
+{
+	struct conns *t = *state;
+	struct slot s = ready(1, 'E');
+
+	conns_apply_slot(t, 3, &s)->defused_rx_bytes = 7;
+	s.gen = 2;
+	assert_int_equal(conns_apply_slot(t, 3, &s)->defused_rx_bytes, 0);
 	assert_int_equal(t->closed, 1);
 }
 
@@ -453,7 +471,8 @@ static void an_adopted_one_gets_the_oldest_holder(void **state)
 static void guesses_by_endpoint_before_port(void **state)
 {
 	struct conns *t = *state;
-	struct slot known = ready(1, 'I'), same = adopted(2), usual = adopted(3), other = adopted(4);
+	struct slot known = ready(1, 'I'), same = adopted(2), usual = adopted(3),
+		    other = adopted(4);
 
 	known.rport = same.rport = 6000;
 	usual.rport = 5432;
@@ -572,6 +591,7 @@ int main(void)
 		TEST(never_begins_with_the_end),
 		TEST(a_reused_slot_inherits_nothing),
 		TEST(same_generation_other_cookie_is_another),
+		TEST(same_cookie_other_generation_is_another),
 		TEST(a_cookie_names_one_entry),
 		TEST(startup_after_its_slot),
 		TEST(startup_before_its_slot),

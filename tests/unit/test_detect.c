@@ -20,8 +20,8 @@ struct world {
 	struct levels levels;
 	struct detect detect;
 	struct detect_conf conf;
-	char told[256];		/* every change of state, one letter each */
-	struct finding last;	/* as it was told */
+	char told[256];	     /* every change of state, one letter each */
+	struct finding last; /* as it was told */
 	struct slot slots[CAPACITY];
 };
 
@@ -187,9 +187,13 @@ static void goes_back_to_work_when_confirmed_is_a_regret(void **state)
 
 static void an_end_is_no_regret(void **state)
 {
-	static const uint8_t ends[] = { 0, 4, 8 };
+	static const struct {
+		uint8_t phase, tcp_state;
+	} ends[] = {
+		{ PHASE_FREE, 0 }, { PHASE_READY, 4 }, { PHASE_READY, 8 }, { PHASE_CLOSED, 1 }
+	};
 
-	for (size_t i = 0; i < sizeof(ends); i++) {
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
 		struct world *w = *state;
 		struct slot *s = leak(w, 0, START);
 
@@ -198,8 +202,8 @@ static void an_end_is_no_regret(void **state)
 		(void)run(w, 30);
 		agree(w);
 		assert_string_equal(run(w, 31), "C");
-		s->phase = ends[i] ? PHASE_READY : PHASE_FREE;
-		s->tcp_state = ends[i];
+		s->phase = ends[i].phase;
+		s->tcp_state = ends[i].tcp_state;
 		s->rx_bytes += 5;
 		(void)apply(w, 0);
 		assert_string_equal(run(w, 32), "R");
@@ -318,6 +322,35 @@ static void a_repair_under_way_is_not_judged(void **state)
 	assert_string_equal(run(w, 300), "");
 }
 
+static void a_long_repair_is_not_judged_either(void **state)
+{
+	struct world *w = *state;
+	struct slot *s = leak(w, 0, START);
+
+	(void)run(w, 30);
+	w->detect.findings[0].under_repair = true;
+	s->last_ns = START + 31 * NS_PER_S;
+	(void)apply(w, 0);
+	assert_string_equal(run(w, 90), "");
+	w->detect.findings[0].under_repair = false;
+	assert_string_equal(run(w, 91), "RS");
+}
+
+/* Whatever the activity says: what is uncertain is not judged. */
+static void uncertain_is_never_idle_in_txn(void **state)
+{
+	struct world *w = *state;
+	struct detector_setting *set = detect_conf_find(&w->conf, "idle-in-txn");
+	struct symptom s;
+	struct conn c;
+
+	(void)leak(w, 0, START);
+	c = w->conns.table[0];
+	assert_true(set->detector->check(&c, NULL, &set->base, set->own, 2 * START, &s));
+	c.uncertain = true;
+	assert_false(set->detector->check(&c, NULL, &set->base, set->own, 2 * START, &s));
+}
+
 static void disabled_finds_nothing_and_drops_what_it_had(void **state)
 {
 	struct world *w = *state;
@@ -431,6 +464,8 @@ int main(void)
 		TEST(the_id_says_what_and_since_when),
 		TEST(a_full_table_counts_what_it_loses),
 		TEST(a_repair_under_way_is_not_judged),
+		TEST(a_long_repair_is_not_judged_either),
+		TEST(uncertain_is_never_idle_in_txn),
 		TEST(disabled_finds_nothing_and_drops_what_it_had),
 		TEST(idle_in_txn_is_told_from_its_likes),
 		TEST(an_adopted_one_is_less_sure),

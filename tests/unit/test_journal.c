@@ -40,13 +40,13 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
+	static const char *const suffixes[] = { "", "-wal", "-shm" };
 	struct world *w = *state;
 	char path[128];
 
 	journal_close(w->j);
 	for (size_t i = 0; i < 3; i++) {
-		(void)snprintf(path, sizeof(path), "%s%s", w->file,
-			       i == 0 ? "" : i == 1 ? "-wal" : "-shm");
+		(void)snprintf(path, sizeof(path), "%s%s", w->file, suffixes[i]);
 		(void)unlink(path);
 	}
 	if (rmdir(w->dir) < 0)

@@ -409,6 +409,33 @@ static void the_share_is_of_connections_not_of_acts(void **state)
 	expect(x, NOW + 30 * NS_PER_S, VERDICT_ACT, REASON_RULE);
 }
 
+static void the_share_counts_a_connection_once(void **state)
+{
+	struct world *x = *state;
+	struct finding other = x->f;
+	struct verdict v = { .rule = 0 };
+
+	x->pool.open = 20;
+	strcpy(other.id, "other");
+	other.conn.cookie = 77;
+	policy_acted(&x->policy, &other, &v, NOW);
+	policy_acted(&x->policy, &other, &v, NOW);
+	expect(x, NOW, VERDICT_ACT, REASON_RULE);
+}
+
+static void later_process(struct conn *c)
+{
+	c->start_ticks++;
+}
+
+static void another_process_of_the_same_pid_is_another_pool(void **state)
+{
+	struct world *x = *state;
+
+	past_acts(x, 10, NOW, later_process);
+	expect(x, NOW, VERDICT_ACT, REASON_RULE);
+}
+
 static void a_limit_beyond_memory_still_limits(void **state)
 {
 	struct world *x = *state;
@@ -502,6 +529,8 @@ int main(void)
 		TEST(the_share_is_at_least_one),
 		TEST(the_share_is_rounded_down),
 		TEST(the_share_is_of_connections_not_of_acts),
+		TEST(the_share_counts_a_connection_once),
+		TEST(another_process_of_the_same_pid_is_another_pool),
 		TEST(a_limit_beyond_memory_still_limits),
 		TEST(an_order_asks_for_safety_alone),
 		TEST(an_order_is_refused_in_the_same_order),
