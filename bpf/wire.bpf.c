@@ -313,22 +313,31 @@ struct segment {
 	bool advanced;		/* it acknowledges a request not seen acknowledged before */
 };
 
+/* The control block of a received segment, copied once: each read costs a call. */
+struct control {
+	__u8 bytes[48];
+};
+
+#define CONTROL(c, field, type)                                                                    \
+	(*(const type *)((c)->bytes + bpf_core_field_offset(struct tcp_skb_cb, field)))
+
 /* False when the segment says nothing new, or the kernel is going to drop it. */
 static __always_inline bool look(const struct sk_buff *skb, const struct tcp_sock *tp,
 				 const struct slot *s, struct segment *g)
 {
-	const struct tcp_skb_cb *cb = (const void *)skb->cb;
-	struct seqs q = skb_seqs(skb);
-	__u32 payload, seen;
+	struct control cb __attribute__((aligned(8))) = {};
+	__u32 seq, payload, seen;
 
-	g->ack = BPF_CORE_READ(cb, ack_seq);
+	bpf_probe_read_kernel(&cb, 32, skb->cb);
+	seq = CONTROL(&cb, seq, __u32);
+	g->ack = CONTROL(&cb, ack_seq, __u32);
 	if ((__s32)(g->ack - tp->snd_nxt) > 0)
 		return false;
 	g->advanced = (__s32)(g->ack - s->tx_next) > 0;
-	payload = q.end_seq - q.seq;
-	if (payload && BPF_CORE_READ(cb, tcp_flags) & 1)
+	payload = CONTROL(&cb, end_seq, __u32) - seq;
+	if (payload && CONTROL(&cb, tcp_flags, __u8) & 1)
 		payload--;	/* FIN takes a number and brings no byte */
-	seen = tp->rcv_nxt - q.seq;
+	seen = tp->rcv_nxt - seq;
 	if ((__s32)seen >= 0 && payload > seen) {
 		g->from = skb->len - payload + seen;
 		g->len = payload - seen;

@@ -22,7 +22,7 @@ from lib import server  # noqa: E402
 
 BARS = {"query": 0.98, "echo": 0.985, "churn": 0.96}
 ADDED_NS = 400
-AGREE = 0.02
+AGREE = 0.10
 SECONDS = 85
 MIN_WINDOWS = 11
 
