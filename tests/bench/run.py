@@ -22,11 +22,7 @@ from lib import server  # noqa: E402
 
 BARS = {"query": 0.98, "echo": 0.985, "churn": 0.96}
 ADDED_NS = 400
-<<<<<<< HEAD
-AGREE = 0.10
-=======
 AGREE = 0.08
->>>>>>> part-c
 SECONDS = 85
 MIN_BLOCKS = 11
 
