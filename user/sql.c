@@ -16,11 +16,11 @@
 struct shape {
 	char *out;
 	size_t size, len;
-	bool gap;		/* white space was read since the last token */
-	bool after_literal;	/* the last token shown was a literal */
-	bool full;		/* something did not fit, nothing after it is shown */
+	bool gap;	    /* white space was read since the last token */
+	bool after_literal; /* the last token shown was a literal */
+	bool full;	    /* something did not fit, nothing after it is shown */
 	bool has_word;
-	char keyword[KEYWORD_MAX + 1];	/* the first word; "" when it is no keyword */
+	char keyword[KEYWORD_MAX + 1]; /* the first word; "" when it is no keyword */
 };
 
 /* Always leaves room for " …" and the end. */
@@ -152,7 +152,9 @@ size_t sql_redact(enum sql_dialect dialect, const char *in, size_t len, bool cut
 {
 	const char *nul = memchr(in, '\0', len);
 	const char *end = nul ? nul : in + len;
-	struct lexer l = { .dialect = dialect, .cut = cut || nul, .begin = in, .at = in, .end = end };
+	struct lexer l = {
+		.dialect = dialect, .cut = cut || nul, .begin = in, .at = in, .end = end
+	};
 	struct shape s = { .out = out, .size = out_size };
 	bool whole;
 

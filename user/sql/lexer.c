@@ -254,8 +254,8 @@ static int string_prefix(const struct lexer *l)
 
 static enum token_kind mark(struct lexer *l)
 {
-	const char *marks = l->dialect == SQL_MYSQL ? "~!@^&|?+-*/%<>=:.,;()[]{}" :
-						      "~!@#^&|`?+-*/%<>=:.,;()[]";
+	const char *marks =
+		l->dialect == SQL_MYSQL ? "~!@^&|?+-*/%<>=:.,;()[]{}" : "~!@#^&|`?+-*/%<>=:.,;()[]";
 
 	/* The end of a comment that nobody opened. */
 	if (*l->at == '*' && peek(l, 1) == '/')

@@ -23,8 +23,8 @@ static void word_of(const struct token *t, char ret[static SECRET_WORD_LEN])
 	size_t n = t->kind == TOKEN_WORD && t->len < SECRET_WORD_LEN ? t->len : 0;
 
 	for (size_t i = 0; i < n; i++)
-		ret[i] = (char)(t->text[i] >= 'a' && t->text[i] <= 'z' ? t->text[i] - 0x20 :
-									 t->text[i]);
+		ret[i] = (char)(t->text[i] >= 'a' && t->text[i] <= 'z' ? t->text[i] - 0x20
+								       : t->text[i]);
 	ret[n] = '\0';
 }
 
@@ -34,14 +34,15 @@ static enum verdict object(struct secret *s, const char *word)
 	if (s->has_object || IS(word, "OR", "REPLACE"))
 		return VERDICT_SHOW;
 	s->has_object = true;
-	return IS(word, "USER", "ROLE", "GROUP", "SUBSCRIPTION", "SERVER", "FOREIGN") ?
-		       VERDICT_DOUBT : VERDICT_SHOW;
+	return IS(word, "USER", "ROLE", "GROUP", "SUBSCRIPTION", "SERVER", "FOREIGN")
+		       ? VERDICT_DOUBT
+		       : VERDICT_SHOW;
 }
 
 static enum verdict value(const char *word)
 {
-	return IS(word, "TRUE", "FALSE", "NULL", "ON", "OFF", "DEFAULT") ? VERDICT_SHOW :
-									   VERDICT_HIDE;
+	return IS(word, "TRUE", "FALSE", "NULL", "ON", "OFF", "DEFAULT") ? VERDICT_SHOW
+									 : VERDICT_HIDE;
 }
 
 static enum verdict judge_word(struct secret *s, const char *word)
@@ -77,7 +78,7 @@ static enum verdict judge_mark(struct secret *s, enum sql_dialect dialect, char 
 	else if (mark == '=')
 		s->in_value = s->has_set;
 	else if (mark == ',' && dialect == SQL_MYSQL)
-		s->in_value = false;	/* SET a = 1, b = 2 */
+		s->in_value = false; /* SET a = 1, b = 2 */
 	return VERDICT_SHOW;
 }
 

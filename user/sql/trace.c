@@ -8,7 +8,7 @@
 
 #include "sql.h"
 
-#define TRACEPARENT_LEN 55	/* 00-<32>-<16>-<2> */
+#define TRACEPARENT_LEN 55 /* 00-<32>-<16>-<2> */
 
 struct span {
 	const char *at, *end;
