@@ -19,7 +19,7 @@
  * any transaction.
  */
 #include "slot.bpf.h"
-#include "sent.bpf.h"
+#include "statement.bpf.h"
 
 #define CHUNK	    256
 #define MESSAGE_MAX 0x40000000	/* PostgreSQL's own limit on a message */
@@ -288,7 +288,7 @@ __noinline __u64 count_requests(__u64 sk, __u32 seq, __u32 ack)
 }
 
 /* Takes what was just acknowledged into account.  Requests that await a mark, or -1. */
-static __always_inline int hear_requests(struct sock *sk, struct slot *s, __u32 ack)
+static __always_inline int hear_requests(struct sock *sk, struct slot *s, __u32 index, __u32 ack)
 {
 	__u32 seq = s->flags & SLOT_UNCOUNTED ? s->tx_next : s->tx_msg;
 	__u64 asked;
@@ -301,6 +301,7 @@ static __always_inline int hear_requests(struct sock *sk, struct slot *s, __u32 
 		return -1;
 	}
 	s->tx_msg = seq + (asked >> 32);
+	keep_statement(address_of(sk), index, s->gen, seq);
 	if (asked & 0xffff)
 		s->flags = asked & ASKED_SYNC ? s->flags | SLOT_SYNC : s->flags & ~SLOT_SYNC;
 	return asked & 0xffff;
@@ -426,11 +427,13 @@ static __always_inline void settle(struct slot *s, int asked, __u32 answered, bo
 	s->pending = open;
 }
 
-static __always_inline void note_status(struct slot *s, __u64 now_ns)
+static __always_inline void note_status(struct slot *s, __u32 index, __u64 now_ns)
 {
 	if (s->status == 'T' || s->status == 'E') {
-		if (!s->txn_ns)
+		if (!s->txn_ns) {
 			s->txn_ns = now_ns;
+			statement_opened(index);
+		}
 	} else if (s->status == 'I') {
 		s->txn_ns = 0;
 	}
@@ -438,7 +441,7 @@ static __always_inline void note_status(struct slot *s, __u64 now_ns)
 
 /* One segment of a conversation in the protocol, after the start-up packet. */
 static __always_inline void converse(struct sock *sk, struct sk_buff *skb, struct slot *s,
-				     const struct segment *g)
+				     __u32 index, const struct segment *g)
 {
 	const struct walk *w = NULL;
 	__u8 before = s->status;
@@ -457,7 +460,7 @@ static __always_inline void converse(struct sock *sk, struct sk_buff *skb, struc
 	if (g->advanced && plain)
 		s->tx_msg = g->ack;
 	else if (g->advanced)
-		asked = hear_requests(sk, s, g->ack);
+		asked = hear_requests(sk, s, index, g->ack);
 	if (!plain)
 		settle(s, asked, answered,
 		       whole && (g->advanced ? s->tx_msg == g->ack
@@ -478,7 +481,7 @@ static __always_inline void converse(struct sock *sk, struct sk_buff *skb, struc
 		s->queries += answered;
 	s->phase = PHASE_READY;
 	s->protocol = WIRE_POSTGRESQL;
-	note_status(s, s->last_ns);
+	note_status(s, index, s->last_ns);
 }
 
 #define STARTUP_V3_MAJOR 3
@@ -606,7 +609,7 @@ int BPF_PROG(on_segment, struct sock *sk, struct sk_buff *skb)
 		s->phase = next;
 	}
 	if (next == PHASE_AUTH || next == PHASE_READY || next == PHASE_ADOPTED)
-		converse(sk, skb, s, &g);
+		converse(sk, skb, s, index, &g);
 	s->rx_next += g.len;
 	s->rx_bytes = tp->bytes_received + g.len;
 	if (g.advanced) {

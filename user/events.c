@@ -178,6 +178,26 @@ bool events_slot(const struct events *e, uint32_t index, struct slot *ret)
 	return false;
 }
 
+size_t events_statement(const struct events *e, uint32_t index, uint32_t gen,
+			enum statement_which which, char *out, size_t size, bool *ret_cut)
+{
+	struct statement kept;
+	uint32_t key = index * 2 + which;
+	size_t len;
+
+	if (bpf_map_lookup_elem(bpf_map__fd(e->bpf->maps.statements), &key, &kept) ||
+	    kept.gen != gen || kept.copied > STATEMENT_MAX)
+		return 0;
+	len = strnlen((const char *)kept.bytes, kept.copied);
+	*ret_cut = len == kept.copied && kept.copied < kept.size;
+	if (len > size) {
+		*ret_cut = true;
+		len = size;
+	}
+	memcpy(out, (const char *)kept.bytes, len);
+	return len;
+}
+
 uint64_t events_counter(const struct events *e, enum counter c)
 {
 	int cpus = libbpf_num_possible_cpus();

@@ -47,6 +47,14 @@ uint32_t events_high(const struct events *e);
  */
 bool events_slot(const struct events *e, uint32_t index, struct slot *ret);
 
+/*
+ * The text of a statement of the connection that `gen` says: raw, as sent, at most
+ * `size` bytes.  Returns how many; *ret_cut when more was sent than is there; 0 when
+ * none is known (none sent inside a transaction, or prepared under a name).
+ */
+size_t events_statement(const struct events *e, uint32_t index, uint32_t gen,
+			enum statement_which which, char *out, size_t size, bool *ret_cut);
+
 /* Takes in connections that are older than we are, in every network namespace. */
 int events_adopt(struct events *e);
 

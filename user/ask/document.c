@@ -16,9 +16,11 @@ static int by_cookie(const void *a, const void *b)
 	return ((*x)->conn.cookie > (*y)->conn.cookie) - ((*x)->conn.cookie < (*y)->conn.cookie);
 }
 
-int lookup_init(struct lookup *l, const struct detect *d)
+int lookup_init(struct lookup *l, const struct engine *e)
 {
-	*l = (struct lookup){};
+	const struct detect *d = &e->detect;
+
+	*l = (struct lookup){ .e = e };
 	l->findings = calloc((size_t)d->count + 1, sizeof(*l->findings));
 	if (!l->findings)
 		return -ENOMEM;
@@ -105,12 +107,17 @@ static json_t *cgroup(struct lookup *l, uint32_t pid)
 	return json_incref(l->cgroups[i].text);
 }
 
-static void set_unknown(json_t *o)
+/* Who holds it: what was asked, under which trace, by which thread. */
+static void set_culprit(json_t *o, const struct engine *e, const struct conn *c)
 {
-	static const char *const keys[] = { "sql", "trace_id", "goroutine", "thread", "stack" };
+	struct shape shape;
 
-	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
-		set(o, keys[i], json_null());
+	engine_shape(e, c, &shape);
+	set(o, "sql", *shape.sql ? json_string(shape.sql) : json_null());
+	set(o, "trace_id", *shape.trace_id ? json_string(shape.trace_id) : json_null());
+	set(o, "goroutine", json_null());
+	set(o, "thread", number(c->tid));
+	set(o, "stack", json_null());
 }
 
 static json_t *ids(const struct lookup *l, const struct conn *c)
@@ -182,7 +189,7 @@ json_t *document_conn(struct lookup *l, const struct conn *c, uint64_t now_ns)
 	set_times(o, c, now_ns);
 	set(o, "queries", queries(c));
 	set_network(o, c);
-	set_unknown(o);
+	set_culprit(o, l->e, c);
 	set(o, "findings", ids(l, c));
 	set(o, "uid", c->pid ? json_integer(c->uid) : json_null());
 	set(o, "holders", c->holders == HOLDERS_UNKNOWN ? json_null() : json_integer(c->holders));

@@ -9,6 +9,7 @@
 
 /* What many rows of one answer look up: findings of a connection, cgroup of a process. */
 struct lookup {
+	const struct engine *e;
 	const struct finding **findings;	/* by cookie */
 	size_t count;
 	struct {
@@ -18,7 +19,7 @@ struct lookup {
 };
 
 /* 0 or -ENOMEM. */
-int lookup_init(struct lookup *l, const struct detect *d);
+int lookup_init(struct lookup *l, const struct engine *e);
 void lookup_done(struct lookup *l);
 
 /* The first finding of a connection and how many follow it; NULL: none. */

@@ -91,6 +91,7 @@ static struct plimsoll_bpf *open_sized(uint32_t slots)
 	(void)bpf_map__set_max_entries(bpf->maps.slots, slots);
 	(void)bpf_map__set_max_entries(bpf->maps.socks, slots);
 	(void)bpf_map__set_max_entries(bpf->maps.free_slots, slots);
+	(void)bpf_map__set_max_entries(bpf->maps.statements, 2 * slots);
 	return bpf;
 }
 
