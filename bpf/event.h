@@ -163,6 +163,7 @@ _Static_assert(sizeof(struct rec_closed) == 40, "rec_closed is ABI");
 struct shared {
 	__u32 high;	/* slots at or above this number were never used */
 	__u32 armed;	/* 1: the reader sleeps, the next record must wake it */
+	__u64 clock_offset_ns;	/* CLOCK_MONOTONIC less jiffies, set anew now and then */
 	__u64 page_offset_base;	/* where all memory is mapped, and the page array: */
 	__u64 vmemmap_base;	/* how sent bytes are found (bpf/sent.bpf.h) */
 };

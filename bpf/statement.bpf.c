@@ -62,14 +62,18 @@ static __always_inline bool is_statement(const struct buffer *b)
 	}
 }
 
-/* Keeps the statement of the request that begins at TCP sequence `seq`.  Always 0. */
-__noinline int keep_statement(__u64 address, __u32 index, __u32 gen, __u32 seq)
+/*
+ * Keeps the statement of the request that begins at TCP sequence `seq`, whose first
+ * `n` bytes are in the buffer already (0: they have to be read).  Always 0.
+ */
+__noinline int keep_statement(__u64 address, __u32 index, __u32 gen, __u32 seq, __u32 n)
 {
-	__u32 zero = 0, n, at, size, keep;
+	__u32 zero = 0, at, size;
 	struct buffer *b = bpf_map_lookup_elem(&buffers, &zero);
 	struct statement *kept;
 
-	n = read_sent(address, seq, 128);
+	if (!n)
+		n = read_sent(address, seq, cfg_statement_bytes);
 	if (!b || n < 7 || !is_statement(b))
 		return 0;
 	size = bpf_ntohl(*(__u32 *)(b->bytes + 1)) + 1;
@@ -82,11 +86,11 @@ __noinline int keep_statement(__u64 address, __u32 index, __u32 gen, __u32 seq)
 	kept->gen = gen;
 	kept->copied = 0;
 	kept->size = at && size > at ? size - at - 1 : 0;
-	if (!kept->size)
-		return 0;
-	keep = kept->size < cfg_statement_bytes ? kept->size : cfg_statement_bytes;
-	n = read_sent(address, seq + at, keep);
-	if (n > STATEMENT_MAX || bpf_probe_read_kernel(kept->bytes, n, b->bytes))
+	n = n > at ? n - at : 0;
+	if (n > kept->size)
+		n = kept->size;
+	if (at >= BUFFER || n > STATEMENT_MAX ||
+	    bpf_probe_read_kernel(kept->bytes, n, b->bytes + at))
 		n = 0;
 	kept->copied = n;
 	return 0;

@@ -19,7 +19,9 @@ struct statements_map {
 
 extern struct statements_map statements SEC(".maps");
 
-int keep_statement(__u64 address, __u32 index, __u32 gen, __u32 seq);
+extern const volatile __u32 cfg_statement_bytes;	/* at least 256 */
+
+int keep_statement(__u64 address, __u32 index, __u32 gen, __u32 seq, __u32 n);
 
 /* The statement under way turned out to open a transaction. */
 static __always_inline void statement_opened(__u32 index)

@@ -46,6 +46,7 @@ struct walk {
 	__u32 base, size;	/* what of it lies in the buffer */
 	__u32 marks;		/* ReadyForQuery seen, or requests that ask for one */
 	__u32 backend_pid;
+	__u32 first;		/* bytes that were read at the very beginning */
 	__u8 head[4] __attribute__((aligned(4)));	/* of a message cut by the end: its length, */
 	__u8 type;		/* its type */
 	__u8 have;		/* and how many bytes of its header were there */
@@ -247,8 +248,10 @@ static long request_message(__u64 i, struct asked *q)
 		return 1;
 	w->bad = 1;
 	if (!at_hand(w, HEADER)) {
+		n = read_sent(q->sk, q->seq + w->off, w->off ? CHUNK : cfg_statement_bytes);
 		w->base = w->off;
-		w->size = read_sent(q->sk, q->seq + w->off, CHUNK);
+		w->size = n < CHUNK ? n : CHUNK;
+		w->first = w->off ? 0 : n;
 	}
 	p = message(w, b, &n);
 	if (!p || n < HEADER)
@@ -291,6 +294,7 @@ __noinline __u64 count_requests(__u64 sk, __u32 seq, __u32 ack)
 static __always_inline int hear_requests(struct sock *sk, struct slot *s, __u32 index, __u32 ack)
 {
 	__u32 seq = s->flags & SLOT_UNCOUNTED ? s->tx_next : s->tx_msg;
+	const struct walk *w;
 	__u64 asked;
 
 	if ((__s32)(ack - seq) <= 0)
@@ -301,7 +305,8 @@ static __always_inline int hear_requests(struct sock *sk, struct slot *s, __u32 
 		return -1;
 	}
 	s->tx_msg = seq + (asked >> 32);
-	keep_statement(address_of(sk), index, s->gen, seq);
+	w = walk_of(WALK_REQUESTS);
+	keep_statement(address_of(sk), index, s->gen, seq, w ? w->first : 0);
 	if (asked & 0xffff)
 		s->flags = asked & ASKED_SYNC ? s->flags | SLOT_SYNC : s->flags & ~SLOT_SYNC;
 	return asked & 0xffff;
@@ -599,7 +604,7 @@ int BPF_PROG(on_segment, struct sock *sk, struct sk_buff *skb)
 	if (!tp || !look(skb, tp, s, &g))
 		return 0;
 	slot_lock(s);
-	s->last_ns = bpf_ktime_get_ns();
+	s->last_ns = coarse_ns();
 	check_hole(s, tp);
 	next = s->phase;
 	if (next == PHASE_HELLO || next == PHASE_NEGOTIATE) {

@@ -17,6 +17,7 @@
 #define HOLDERS_EVERY_NS (30 * NS_PER_S)	/* who holds what, on a quiet host */
 #define HOLDERS_SOON_NS	 NS_PER_S		/* when somebody's holders are not known */
 #define HOLDERS_ASAP_NS	 (100 * NS_PER_MS)	/* when a finding waits for it */
+#define CLOCK_EVERY_NS	 (5 * NS_PER_S)		/* how far jiffies may drift: microseconds */
 #define STOP_FILE	 "STOP"
 
 /* ---- event -> conn */
@@ -282,6 +283,10 @@ static void decide(struct engine *e, struct finding *f)
 void engine_tick(struct engine *e, uint64_t now_ns)
 {
 	e->now_ns = now_ns;
+	if (elapsed_ns(e->clock_ns, now_ns) >= CLOCK_EVERY_NS) {
+		e->clock_ns = now_ns;
+		events_set_clock(e->events);
+	}
 	read_slots(e);
 	count_holders_when_due(e);
 	levels_update(&e->levels, &e->conns, now_ns);

@@ -75,13 +75,18 @@ static int map_slots(struct events *e, uint32_t slots)
 	return 0;
 }
 
-static void find_bases(struct events *e)
+static void run_once(const struct bpf_program *p)
 {
 	LIBBPF_OPTS(bpf_test_run_opts, opts);
-	int fd = bpf_program__fd(e->bpf->progs.find_bases);
+	int fd = bpf_program__fd(p);
 
 	if (fd >= 0)
 		(void)bpf_prog_test_run_opts(fd, &opts);
+}
+
+void events_set_clock(struct events *e)
+{
+	run_once(e->bpf->progs.set_clock);
 }
 
 int events_open(struct events **ret, uint32_t slots, record_fn record, void *arg)
@@ -103,7 +108,8 @@ int events_open(struct events **ret, uint32_t slots, record_fn record, void *arg
 		events_close(e);
 		return r;
 	}
-	find_bases(e);
+	run_once(e->bpf->progs.find_bases);
+	events_set_clock(e);
 	events_selftest(e);
 	*ret = e;
 	return 0;

@@ -38,6 +38,12 @@ void events_close(struct events *e);
 int events_fd(const struct events *e);
 int events_drain(struct events *e);
 
+/*
+ * Sets the kernel side's coarse clock against CLOCK_MONOTONIC.  To be called every
+ * few seconds: the two drift apart while the clock is being adjusted.
+ */
+void events_set_clock(struct events *e);
+
 /* Slots at or above this index have never been used. */
 uint32_t events_high(const struct events *e);
 

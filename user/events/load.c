@@ -102,6 +102,7 @@ static const struct {
 	{ "on_tcp", "connections older than the observer", "iter/tcp" },
 	{ "on_file", "which processes hold a connection", "iter/task_file" },
 	{ "find_bases", "where sent bytes lie", "syscall program" },
+	{ "set_clock", "when a byte passed", "jiffies" },
 };
 
 /* Loads with the optional programs whose bit is set in `mask`. */
