@@ -116,7 +116,7 @@ struct statement {
 	__u32 gen;
 	__u32 size;		/* of the whole text */
 	__u32 copied;		/* bytes valid in `bytes`; 0: prepared earlier, not known */
-	__u32 pad;
+	__u32 name;		/* hash of the name it was prepared under */
 	__u8 bytes[STATEMENT_MAX];
 };
 

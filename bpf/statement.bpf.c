@@ -28,35 +28,47 @@ static __always_inline struct statement *room_of(__u32 index)
 	return bpf_map_lookup_elem(&statements, &key);
 }
 
-/* Where the text begins in the message at `b`, or 0 when there is none in it. */
-static __always_inline __u32 text_at(const struct buffer *b, __u32 n)
+/* Hashes the name that begins at `at`; returns where the next field begins, 0: too long. */
+static __always_inline __u32 hash_name(const struct buffer *b, __u32 at, __u32 *ret)
 {
-	__u32 at = 5;
+	__u32 hash = 2166136261;	/* FNV-1a */
 
-	if (b->bytes[0] == 'Q')
-		return at;
-	if (b->bytes[0] != 'P')
-		return 0;
-	for (int i = 0; i < NAME_SCAN; i++, at++)
-		if (at < BUFFER && !b->bytes[at])
-			return at + 1 < n ? at + 1 : 0;
+	for (int i = 0; i < NAME_SCAN; i++, at++) {
+		__u8 c;
+
+		if (at >= BUFFER)
+			return 0;
+		c = b->bytes[at];
+		if (!c) {
+			*ret = hash;
+			return at + 1;
+		}
+		hash = (hash ^ c) * 16777619;
+	}
 	return 0;
 }
 
 /*
- * Whether the message tells of a statement at all: with its text, or by the name
- * that it was prepared under.  What is bound to the unnamed one is the text that
- * was kept before; COPY data and the rest are no statements.
+ * Whether the message tells of another statement than the one kept: by its text, or
+ * by the name of one that was prepared earlier.  COPY data and the rest do not.
+ * `ret_at` is where the text begins, 0 when only the name is known.
  */
-static __always_inline bool is_statement(const struct buffer *b)
+static __always_inline bool is_another(const struct buffer *b, const struct statement *kept,
+				       __u32 *ret_at, __u32 *ret_name)
 {
+	*ret_at = 0;
+	*ret_name = 0;
 	switch (b->bytes[0]) {
 	case 'Q':
+		*ret_at = 5;
+		return true;
 	case 'P':
+		*ret_at = hash_name(b, 5, ret_name);
+		return true;
+	case 'B':	/* a portal's name, then the statement's: the portal's is empty */
+		return b->bytes[5] || !hash_name(b, 6, ret_name) || *ret_name != kept->name;
 	case 'F':
 		return true;
-	case 'B':
-		return b->bytes[5] || b->bytes[6];
 	default:
 		return false;
 	}
@@ -68,22 +80,23 @@ static __always_inline bool is_statement(const struct buffer *b)
  */
 __noinline int keep_statement(__u64 address, __u32 index, __u32 gen, __u32 seq, __u32 n)
 {
-	__u32 zero = 0, at, size;
+	__u32 zero = 0, at, name, size;
 	struct buffer *b = bpf_map_lookup_elem(&buffers, &zero);
-	struct statement *kept;
+	struct statement *kept = room_of(index);
 
 	if (!n)
 		n = read_sent(address, seq, cfg_statement_bytes);
-	if (!b || n < 7 || !is_statement(b))
+	if (!kept)
+		count(COUNT_STATEMENT_LOST);
+	if (!b || !kept || n < 7)
+		return 0;
+	if (kept->gen != gen)
+		kept->name = kept->copied = 0;
+	kept->gen = gen;
+	if (!is_another(b, kept, &at, &name))
 		return 0;
 	size = bpf_ntohl(*(__u32 *)(b->bytes + 1)) + 1;
-	at = text_at(b, n);
-	kept = room_of(index);
-	if (!kept) {
-		count(COUNT_STATEMENT_LOST);
-		return 0;
-	}
-	kept->gen = gen;
+	kept->name = name;
 	kept->copied = 0;
 	kept->size = at && size > at ? size - at - 1 : 0;
 	n = n > at ? n - at : 0;
