@@ -275,7 +275,7 @@ static inline void add_where(struct draw *d)
 			add_list(d);
 			continue;
 		}
-		add(d, PICK(d, "=", " = ", "<>", " like ", " < ", "+", "-"));
+		add(d, PICK(d, "=", " = ", "<>", " like ", " < ", "+", "- "));
 		add_literal(d);
 	}
 }
@@ -333,7 +333,7 @@ static inline void add_statement(struct draw *d)
 		add(d, " from t");
 	}
 	add_where(d);
-	add(d, PICK(d, "", "", " limit 7", " order by a", " -- q", " /* z */", ";", "; "));
+	add(d, PICK(d, "", "", " limit 7", " order by a", " -- q\n", " /* z */", ";", "; "));
 }
 
 /* The statement that belongs to `seed`. */
