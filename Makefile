@@ -136,7 +136,9 @@ run-fuzz_%: $(B)/fuzz_%
 	$(call say,FUZZ,$<)
 	$(Q)mkdir -p $(B)/corpus/$*
 	$(Q)cd $(B) && ./fuzz_$* -max_total_time=$(FUZZ_SECONDS) -timeout=5 -rss_limit_mb=1024 \
-		-verbosity=0 -print_final_stats=1 corpus/$* $(wildcard $(CURDIR)/tests/fuzz/corpus/$*)
+		-print_final_stats=1 corpus/$* $(wildcard $(CURDIR)/tests/fuzz/corpus/$*) \
+		>fuzz_$*.log 2>&1 || { tail -n 60 fuzz_$*.log; exit 1; }
+	$(Q)grep -E '^stat::(number|new)' $(B)/fuzz_$*.log
 
 $(B)/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(call obj,$(SHARED))
 	$(call say,LINK,$@)
