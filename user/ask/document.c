@@ -4,6 +4,7 @@
 
 #include "ask/document.h"
 #include "lib/clock.h"
+#include "lib/container.h"
 #include "lib/proc.h"
 #include "lib/text.h"
 
@@ -33,10 +34,17 @@ int lookup_init(struct lookup *l, const struct engine *e)
 	return 0;
 }
 
+static void cgroup_text_done(struct cgroup_text *t)
+{
+	json_decref(t->cgroup);
+	json_decref(t->container_id);
+	json_decref(t->unit);
+}
+
 void lookup_done(struct lookup *l)
 {
 	for (size_t i = 0; i < CGROUPS_CACHED; i++)
-		json_decref(l->cgroups[i].text);
+		cgroup_text_done(&l->cgroups[i]);
 	free(l->findings);
 }
 
@@ -91,20 +99,22 @@ static json_t *protocol_name(const struct protocol *p)
 	return p ? json_string(p->name) : json_null();
 }
 
-static json_t *cgroup(struct lookup *l, uint32_t pid)
+static void set_cgroup(json_t *o, struct lookup *l, uint32_t pid)
 {
-	size_t i = pid % CGROUPS_CACHED;
-	char path[512];
+	struct cgroup_text *t = &l->cgroups[pid % CGROUPS_CACHED];
+	struct container c;
+	char path[512] = "";
 
-	if (!pid)
-		return json_null();
-	if (l->cgroups[i].pid != pid) {
-		proc_cgroup(pid, path, sizeof(path));
-		json_decref(l->cgroups[i].text);
-		l->cgroups[i].text = text(path);
-		l->cgroups[i].pid = pid;
+	if (!t->cgroup || t->pid != pid) {
+		if (pid)
+			proc_cgroup(pid, path, sizeof(path));
+		container_parse(path, &c);
+		cgroup_text_done(t);
+		*t = (struct cgroup_text){ pid, text(path), text(c.id), text(c.unit) };
 	}
-	return json_incref(l->cgroups[i].text);
+	set(o, "cgroup", json_incref(t->cgroup));
+	set(o, "container_id", json_incref(t->container_id));
+	set(o, "unit", json_incref(t->unit));
 }
 
 /* Who holds it: what was asked, under which trace, by which thread. */
@@ -177,7 +187,7 @@ json_t *document_conn(struct lookup *l, const struct conn *c, uint64_t now_ns)
 	set(o, "id", json_string(c->id));
 	set(o, "pid", number(c->pid));
 	set(o, "comm", text(c->comm));
-	set(o, "cgroup", cgroup(l, c->pid));
+	set_cgroup(o, l, c->pid);
 	set(o, "protocol", protocol_name(c->protocol));
 	set(o, "local", address(&c->local));
 	set(o, "remote", address(&c->remote));

@@ -7,15 +7,18 @@
 
 #define CGROUPS_CACHED 256
 
+/* What the cgroup of a process says.  All null where nothing was looked up. */
+struct cgroup_text {
+	uint32_t pid;
+	json_t *cgroup, *container_id, *unit;
+};
+
 /* What many rows of one answer look up: findings of a connection, cgroup of a process. */
 struct lookup {
 	const struct engine *e;
 	const struct finding **findings;	/* by cookie */
 	size_t count;
-	struct {
-		uint32_t pid;
-		json_t *text;
-	} cgroups[CGROUPS_CACHED];
+	struct cgroup_text cgroups[CGROUPS_CACHED];
 };
 
 /* 0 or -ENOMEM. */

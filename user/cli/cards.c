@@ -106,6 +106,8 @@ void print_show(const struct cli *c, json_t *rows)
 		     value_text(o, "pid").text, value_text(o, "uid").text,
 		     value_text(o, "holders").text);
 	text_line(o, "cgroup", "cgroup");
+	text_line(o, "container", "container_id");
+	text_line(o, "unit", "unit");
 	(void)printf("%-12s %s -> %s\n", "addresses", value_text(o, "local").text,
 		     value_text(o, "remote").text);
 	(void)printf("%-12s %s (by: %s), user %s, database %s, backend %s\n", "speaks",
