@@ -25,7 +25,7 @@
 #define MESSAGE_MAX 0x40000000	/* PostgreSQL's own limit on a message */
 #define HEADER	    5		/* type and length */
 
-extern int bpf_dynptr_from_skb(struct sk_buff *skb, __u64 flags, struct bpf_dynptr *ptr) __ksym;
+extern int bpf_dynptr_from_skb(struct sk_buff *skb, __u64 flags, struct bpf_dynptr *ptr) __ksym __weak;
 
 /* One bit for each message type, '@'..DEL in `letters`, below in `digits`. */
 #define BIT(c)	   (1ULL << ((c) & 63))
