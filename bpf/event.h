@@ -99,6 +99,29 @@ struct slot {
 
 _Static_assert(sizeof(struct slot) == 192, "struct slot is ABI: three cache lines");
 
+/*
+ * The text of a statement as it was sent, cut at what the configuration allows.
+ * Raw: whoever shows it redacts it first.  Keyed by slot * 2 + which; `gen` says
+ * whether it is the present connection's.
+ */
+enum statement_which {
+	STATEMENT_OPENING = 0,	/* the one that opened the transaction */
+	STATEMENT_LAST = 1,	/* the last one inside it */
+};
+
+#define STATEMENT_DEFAULT 256
+#define STATEMENT_MAX	  1024
+
+struct statement {
+	__u32 gen;
+	__u32 size;		/* of the whole text */
+	__u32 copied;		/* bytes valid in `bytes`; 0: prepared earlier, not known */
+	__u32 name;		/* hash of the name it was prepared under */
+	__u8 bytes[STATEMENT_MAX];
+};
+
+_Static_assert(sizeof(struct statement) == 16 + STATEMENT_MAX, "struct statement is ABI");
+
 /* Ring records.  Kinds are numbered by hand and never reused. */
 enum rec_type {
 	REC_STARTUP = 1,	/* struct rec_startup */
@@ -140,6 +163,7 @@ _Static_assert(sizeof(struct rec_closed) == 40, "rec_closed is ABI");
 struct shared {
 	__u32 high;	/* slots at or above this number were never used */
 	__u32 armed;	/* 1: the reader sleeps, the next record must wake it */
+	__u64 clock_offset_ns;	/* CLOCK_MONOTONIC less jiffies, set anew now and then */
 	__u64 page_offset_base;	/* where all memory is mapped, and the page array: */
 	__u64 vmemmap_base;	/* how sent bytes are found (bpf/sent.bpf.h) */
 };
@@ -154,6 +178,7 @@ struct shared {
 	X(TX_UNREADABLE, tx_unreadable, "requests not counted: no longer in the send queue")       \
 	X(TX_LOST, tx_lost, "requests not counted: not the bytes of the protocol")                 \
 	X(STARTUP_LOST, startup_lost, "user and database unknown: start-up packet not readable")   \
+	X(STATEMENT_LOST, statement_lost, "statements not kept: no room or not readable")          \
 	X(ADOPT_CLASH, adopt_clash, "connections that closed while they were being adopted")
 
 enum counter {

@@ -9,5 +9,6 @@ struct ring_map ring SEC(".maps");
 struct counters_map counters SEC(".maps");
 struct shared shared;
 const volatile __u32 cfg_slots = SLOTS_DEFAULT;
+const volatile __u64 cfg_tick_ns = 4000000;
 
 char LICENSE[] SEC("license") = "GPL";

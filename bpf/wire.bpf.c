@@ -19,13 +19,13 @@
  * any transaction.
  */
 #include "slot.bpf.h"
-#include "sent.bpf.h"
+#include "statement.bpf.h"
 
 #define CHUNK	    256
 #define MESSAGE_MAX 0x40000000	/* PostgreSQL's own limit on a message */
 #define HEADER	    5		/* type and length */
 
-extern int bpf_dynptr_from_skb(struct sk_buff *skb, __u64 flags, struct bpf_dynptr *ptr) __ksym;
+extern int bpf_dynptr_from_skb(struct sk_buff *skb, __u64 flags, struct bpf_dynptr *ptr) __ksym __weak;
 
 /* One bit for each message type, '@'..DEL in `letters`, below in `digits`. */
 #define BIT(c)	   (1ULL << ((c) & 63))
@@ -46,6 +46,7 @@ struct walk {
 	__u32 base, size;	/* what of it lies in the buffer */
 	__u32 marks;		/* ReadyForQuery seen, or requests that ask for one */
 	__u32 backend_pid;
+	__u32 first;		/* bytes that were read at the very beginning */
 	__u8 head[4] __attribute__((aligned(4)));	/* of a message cut by the end: its length, */
 	__u8 type;		/* its type */
 	__u8 have;		/* and how many bytes of its header were there */
@@ -247,8 +248,10 @@ static long request_message(__u64 i, struct asked *q)
 		return 1;
 	w->bad = 1;
 	if (!at_hand(w, HEADER)) {
+		n = read_sent(q->sk, q->seq + w->off, w->off ? CHUNK : cfg_statement_bytes);
 		w->base = w->off;
-		w->size = read_sent(q->sk, q->seq + w->off, CHUNK);
+		w->size = n < CHUNK ? n : CHUNK;
+		w->first = w->off ? 0 : n;
 	}
 	p = message(w, b, &n);
 	if (!p || n < HEADER)
@@ -288,9 +291,10 @@ __noinline __u64 count_requests(__u64 sk, __u32 seq, __u32 ack)
 }
 
 /* Takes what was just acknowledged into account.  Requests that await a mark, or -1. */
-static __always_inline int hear_requests(struct sock *sk, struct slot *s, __u32 ack)
+static __always_inline int hear_requests(struct sock *sk, struct slot *s, __u32 index, __u32 ack)
 {
 	__u32 seq = s->flags & SLOT_UNCOUNTED ? s->tx_next : s->tx_msg;
+	const struct walk *w;
 	__u64 asked;
 
 	if ((__s32)(ack - seq) <= 0)
@@ -301,6 +305,8 @@ static __always_inline int hear_requests(struct sock *sk, struct slot *s, __u32 
 		return -1;
 	}
 	s->tx_msg = seq + (asked >> 32);
+	w = walk_of(WALK_REQUESTS);
+	keep_statement(address_of(sk), index, s->gen, seq, w ? w->first : 0);
 	if (asked & 0xffff)
 		s->flags = asked & ASKED_SYNC ? s->flags | SLOT_SYNC : s->flags & ~SLOT_SYNC;
 	return asked & 0xffff;
@@ -313,22 +319,31 @@ struct segment {
 	bool advanced;		/* it acknowledges a request not seen acknowledged before */
 };
 
+/* The control block of a received segment, copied once: each read costs a call. */
+struct control {
+	__u8 bytes[48];
+};
+
+#define CONTROL(c, field, type)                                                                    \
+	(*(const type *)((c)->bytes + bpf_core_field_offset(struct tcp_skb_cb, field)))
+
 /* False when the segment says nothing new, or the kernel is going to drop it. */
 static __always_inline bool look(const struct sk_buff *skb, const struct tcp_sock *tp,
 				 const struct slot *s, struct segment *g)
 {
-	const struct tcp_skb_cb *cb = (const void *)skb->cb;
-	struct seqs q = skb_seqs(skb);
-	__u32 payload, seen;
+	struct control cb __attribute__((aligned(8))) = {};
+	__u32 seq, payload, seen;
 
-	g->ack = BPF_CORE_READ(cb, ack_seq);
+	bpf_probe_read_kernel(&cb, 32, skb->cb);
+	seq = CONTROL(&cb, seq, __u32);
+	g->ack = CONTROL(&cb, ack_seq, __u32);
 	if ((__s32)(g->ack - tp->snd_nxt) > 0)
 		return false;
 	g->advanced = (__s32)(g->ack - s->tx_next) > 0;
-	payload = q.end_seq - q.seq;
-	if (payload && BPF_CORE_READ(cb, tcp_flags) & 1)
+	payload = CONTROL(&cb, end_seq, __u32) - seq;
+	if (payload && CONTROL(&cb, tcp_flags, __u8) & 1)
 		payload--;	/* FIN takes a number and brings no byte */
-	seen = tp->rcv_nxt - q.seq;
+	seen = tp->rcv_nxt - seq;
 	if ((__s32)seen >= 0 && payload > seen) {
 		g->from = skb->len - payload + seen;
 		g->len = payload - seen;
@@ -417,11 +432,13 @@ static __always_inline void settle(struct slot *s, int asked, __u32 answered, bo
 	s->pending = open;
 }
 
-static __always_inline void note_status(struct slot *s, __u64 now_ns)
+static __always_inline void note_status(struct slot *s, __u32 index, __u64 now_ns)
 {
 	if (s->status == 'T' || s->status == 'E') {
-		if (!s->txn_ns)
+		if (!s->txn_ns) {
 			s->txn_ns = now_ns;
+			statement_opened(index);
+		}
 	} else if (s->status == 'I') {
 		s->txn_ns = 0;
 	}
@@ -429,7 +446,7 @@ static __always_inline void note_status(struct slot *s, __u64 now_ns)
 
 /* One segment of a conversation in the protocol, after the start-up packet. */
 static __always_inline void converse(struct sock *sk, struct sk_buff *skb, struct slot *s,
-				     const struct segment *g)
+				     __u32 index, const struct segment *g)
 {
 	const struct walk *w = NULL;
 	__u8 before = s->status;
@@ -448,7 +465,7 @@ static __always_inline void converse(struct sock *sk, struct sk_buff *skb, struc
 	if (g->advanced && plain)
 		s->tx_msg = g->ack;
 	else if (g->advanced)
-		asked = hear_requests(sk, s, g->ack);
+		asked = hear_requests(sk, s, index, g->ack);
 	if (!plain)
 		settle(s, asked, answered,
 		       whole && (g->advanced ? s->tx_msg == g->ack
@@ -469,7 +486,7 @@ static __always_inline void converse(struct sock *sk, struct sk_buff *skb, struc
 		s->queries += answered;
 	s->phase = PHASE_READY;
 	s->protocol = WIRE_POSTGRESQL;
-	note_status(s, s->last_ns);
+	note_status(s, index, s->last_ns);
 }
 
 #define STARTUP_V3_MAJOR 3
@@ -587,7 +604,7 @@ int BPF_PROG(on_segment, struct sock *sk, struct sk_buff *skb)
 	if (!tp || !look(skb, tp, s, &g))
 		return 0;
 	slot_lock(s);
-	s->last_ns = bpf_ktime_get_ns();
+	s->last_ns = coarse_ns();
 	check_hole(s, tp);
 	next = s->phase;
 	if (next == PHASE_HELLO || next == PHASE_NEGOTIATE) {
@@ -597,7 +614,7 @@ int BPF_PROG(on_segment, struct sock *sk, struct sk_buff *skb)
 		s->phase = next;
 	}
 	if (next == PHASE_AUTH || next == PHASE_READY || next == PHASE_ADOPTED)
-		converse(sk, skb, s, &g);
+		converse(sk, skb, s, index, &g);
 	s->rx_next += g.len;
 	s->rx_bytes = tp->bytes_received + g.len;
 	if (g.advanced) {

@@ -6,7 +6,7 @@
 cd "${1:-$(dirname "$0")/..}" || exit 2
 
 # Left to right.  What joins the stages stands right of them all.
-stages="events conn level detect policy repair journal"
+stages="events sql conn level detect policy repair journal"
 joints="drivers symbols engine drive ask control main cli plimsoll"
 
 rank()

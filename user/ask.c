@@ -12,7 +12,6 @@
 #include "ask/question.h"
 #include "lib/clock.h"
 
-
 bool ask_may_see(const struct inquiry *q, uid_t uid)
 {
 	return q->who->role != ROLE_OWN || q->who->uid == uid;

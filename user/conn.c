@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <netinet/in.h>
 #include <string.h>
 #include <xxhash.h>
 
@@ -407,7 +406,7 @@ static bool is_local(const struct conn *c)
 	const uint8_t *ip = c->remote.ip;
 
 	return memcmp(ip, c->local.ip, 16) == 0 || memcmp(ip, v6_loopback, 16) == 0 ||
-	       (IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)ip) && ip[12] == 127);
+	       (addr_is_v4(ip) && ip[12] == 127);
 }
 
 static const struct protocol *served_at(const struct conns *t, const struct conn *c)

@@ -3,8 +3,8 @@
  * Measures what an observer costs a workload, by short paired windows.
  *
  * The machine drifts by more than we want to tell apart, so a run is many rounds; in
- * each, every variant (in shuffled order) has a window without any observer right
- * before and right after it, and its ratio is against the mean of those two.  One
+ * each, every variant (in shuffled order) has a block of windows without any observer
+ * right before and right after it, and its ratio is against the mean of those two.  One
  * variant is no observer again: its ratio shows the noise.  All of it, with the
  * server and the observer, is pinned to one CPU by the caller, so every added
  * nanosecond is serial: the worst case.
@@ -33,7 +33,8 @@
 
 #include <libpq-fe.h>
 
-#define WINDOW_MS 70
+#define WINDOW_MS 60
+#define WINDOWS	  5
 #define WARM_MS	  10
 #define SETTLE_MS 30
 #define SS_EVERY  4	/* rounds: the peer need not be known as well as we are */
@@ -230,21 +231,38 @@ static void give(struct board *b, enum order order, pid_t worker)
 	}
 }
 
-/* Operations a second in one window.  The connection is new, so an observer knows it. */
-static double window(struct board *b, pid_t worker)
+static int compare(const void *a, const void *b)
 {
-	uint64_t ops, began, ended;
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+static double window(struct board *b)
+{
+	uint64_t ops = atomic_load(&b->ops), began = now_ns();
+
+	pause_ms(WINDOW_MS);
+	ops = atomic_load(&b->ops) - ops;
+	return (double)ops * 1e9 / (double)(now_ns() - began);
+}
+
+/*
+ * Operations a second: the middle of a few windows, so that one hiccup of the host
+ * does not count.  The connection is new, so an observer has seen its start.
+ */
+static double block(struct board *b, pid_t worker)
+{
+	double seen[WINDOWS];
 
 	give(b, ORDER_OPEN, worker);
 	give(b, ORDER_RUN, worker);
 	pause_ms(WARM_MS);
-	ops = atomic_load(&b->ops);
-	began = now_ns();
-	pause_ms(WINDOW_MS);
-	ops = atomic_load(&b->ops) - ops;
-	ended = now_ns();
+	for (size_t i = 0; i < WINDOWS; i++)
+		seen[i] = window(b);
 	give(b, ORDER_IDLE, worker);
-	return (double)ops * 1e9 / (double)(ended - began);
+	qsort(seen, WINDOWS, sizeof(*seen), compare);
+	return seen[WINDOWS / 2];
 }
 
 static pid_t start_program(char *const argv[], const char *log)
@@ -302,7 +320,7 @@ static void run_round(struct board *b, pid_t worker, bool with_ss, char *plimsol
 {
 	enum variant order[] = { VARIANT_AGAIN, VARIANT_PLIMSOLL, VARIANT_SS };
 	size_t n = sizeof(order) / sizeof(*order) - !with_ss;
-	double before, with, after;
+	double before = block(b, worker), with, after;
 
 	for (size_t i = n - 1; i > 0; i--) {
 		size_t j = (size_t)rand() % (i + 1);
@@ -314,14 +332,14 @@ static void run_round(struct board *b, pid_t worker, bool with_ss, char *plimsol
 	for (size_t i = 0; i < n; i++) {
 		pid_t observer;
 
-		before = window(b, worker);
 		observer = observer_start(order[i], plimsolld, dir);
-		with = window(b, worker);
+		with = block(b, worker);
 		observer_stop(observer);
-		after = window(b, worker);
+		after = block(b, worker);
 		printf("%s %.1f %.1f %.1f\n", variant_names[order[i]], before, with, after);
 		/* With all observers stopped, this is where a closed pipe ends us. */
 		fflush(stdout);
+		before = after;
 	}
 }
 
@@ -353,7 +371,7 @@ int main(int argc, char **argv)
 	worker = child();
 	if (worker == 0)
 		work(b, w);
-	window(b, worker);
+	(void)block(b, worker);
 	for (unsigned long n = 0;; n++)
 		run_round(b, worker, n % SS_EVERY == 0, argv[2], argv[3]);
 }

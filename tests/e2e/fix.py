@@ -169,17 +169,20 @@ def fix_yes(b):
     aborted_but_alive(app, backend)
 
 
-@tap.test("a second fix of the same connection is refused")
+@tap.test("a second defuse of the same connection is refused")
 def fix_twice(b):
     pg = shared.get()
     d = daemon.Daemon(b, daemon.config_observe("500ms"))
     app = client.Client(b, pg, "libpq")
     backend = app.leak(11)
     f = d.wait_confirmed(app.pid)
-    same(d.cli("fix", f["conn"], "--yes").code, 0, "first")
-    again = d.cli("fix", f["conn"], "--yes")
-    true(again.code in (3, 7), f"second: exit {again.code}, {again.out} {again.err}")
-    true(again.err.strip() or again.out.strip(), "says why")
+    order = ("fix", f["conn"], "--with", "defuse", "--yes")
+    first = d.cli(*order)
+    same(first.code, 0, f"first: {first.out} {first.err}")
+    again = d.cli(*order)
+    same(again.code, 7, f"second: {again.out} {again.err}")
+    true("failed already" in again.err or "already-failed" in again.err + again.out,
+         f"says why: {again.out} {again.err}")
     same(len([r for r in d.repairs() if r["outcome"] == "done"]), 1, "repairs done")
     aborted_but_alive(app, backend)
 

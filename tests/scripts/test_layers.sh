@@ -38,6 +38,8 @@ result $? "the tree as it is passes" "$said"
 
 refuses user/conn.c '#include "policy.h"' 'user/conn.c: includes policy.h from its right'
 refuses user/detect.h '#include "journal.h"' 'user/detect.h: includes journal.h from its right'
+refuses user/sql.c '#include "conn.h"' 'user/sql.c: includes conn.h from its right'
+refuses user/sql/planted.c '#include "conn.h"' 'plug-in of sql includes conn.h'
 refuses user/policy.c '#include "config.h"' 'user/policy.c: includes config.h from its right'
 refuses user/journal.c '#include "engine.h"' 'user/journal.c: includes engine.h from its right'
 refuses user/detect/planted.c '#include "policy.h"' 'plug-in of detect includes policy.h'

@@ -78,7 +78,7 @@ static enum exit_code answer_status(const struct inquiry *q, json_t **ret)
 			engine_is_stopped(e), "uptime_s",
 			ns_to_s(elapsed_ns(e->started_ns, q->now_ns)), "connections", n.listed,
 			"pools", count_pools(q), "findings", count_findings(q), "regrets",
-			(json_int_t)e->detect.regretted, "repairs", (json_int_t)e->policy.count,
+			(json_int_t)e->detect.regretted, "repairs", (json_int_t)e->repairs,
 			"journal", e->journal != NULL, "counters", counters(e));
 	return ask_done("status", json_pack("[o]", row), ret);
 }

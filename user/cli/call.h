@@ -35,7 +35,7 @@ json_t *remote_take(struct remote *r);
 /* Answers without a daemon, as root.  The same returns as call(). */
 enum exit_code local_call(const struct cli *c, const char *method, json_t *params, json_t **ret);
 
-/* Opens an engine of our own; logged. */
-enum exit_code local_open(const struct cli *c, const char *state_dir, struct engine *e);
+/* Opens an engine of our own, without a journal when `state_dir` is NULL; logged. */
+enum exit_code local_open(const char *state_dir, struct engine *e);
 
 #endif

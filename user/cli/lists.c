@@ -29,18 +29,18 @@ static void finish(const struct cli *c, struct table *t)
 void print_conns(const struct cli *c, json_t *rows)
 {
 	static const struct column columns[] = {
-		{"ID", ALIGN_LEFT, CUT_NEVER},	     {"PID", ALIGN_RIGHT, CUT_NEVER},
-		{"COMM", ALIGN_LEFT, CUT_END},	     {"SERVER", ALIGN_LEFT, CUT_MIDDLE},
-		{"DATABASE", ALIGN_LEFT, CUT_END},   {"USER", ALIGN_LEFT, CUT_END},
-		{"ACTIVITY", ALIGN_LEFT, CUT_NEVER}, {"QUIET", ALIGN_RIGHT, CUT_NEVER},
-		{"TXN", ALIGN_RIGHT, CUT_NEVER},     {"QUERIES", ALIGN_RIGHT, CUT_NEVER},
-		{"RTT", ALIGN_RIGHT, CUT_NEVER},
+		{ "ID", ALIGN_LEFT, CUT_NEVER },	     { "PID", ALIGN_RIGHT, CUT_NEVER },
+		{ "COMM", ALIGN_LEFT, CUT_END },	     { "SERVER", ALIGN_LEFT, CUT_MIDDLE },
+		{ "DATABASE", ALIGN_LEFT, CUT_END },   { "USER", ALIGN_LEFT, CUT_END },
+		{ "ACTIVITY", ALIGN_LEFT, CUT_NEVER }, { "QUIET", ALIGN_RIGHT, CUT_NEVER },
+		{ "TXN", ALIGN_RIGHT, CUT_NEVER },     { "QUERIES", ALIGN_RIGHT, CUT_NEVER },
+		{ "RTT", ALIGN_RIGHT, CUT_NEVER },
 	};
 	struct table *t = begin(columns, ARRAY_SIZE(columns));
 	json_t *row;
 	size_t i;
 
-	json_array_foreach (rows, i, row) {
+	json_array_foreach(rows, i, row) {
 		const struct cell cells[] = {
 			value_text(row, "id"),	      value_text(row, "pid"),
 			value_text(row, "comm"),      value_text(row, "remote"),
@@ -72,18 +72,18 @@ static struct cell leak_count(json_t *row)
 void print_pools(const struct cli *c, json_t *rows)
 {
 	static const struct column columns[] = {
-		{"PID", ALIGN_RIGHT, CUT_NEVER},    {"COMM", ALIGN_LEFT, CUT_END},
-		{"SERVER", ALIGN_LEFT, CUT_MIDDLE}, {"DATABASE", ALIGN_LEFT, CUT_END},
-		{"USER", ALIGN_LEFT, CUT_END},	    {"OPEN", ALIGN_RIGHT, CUT_NEVER},
-		{"USE", ALIGN_RIGHT, CUT_NEVER},    {"IDLE", ALIGN_RIGHT, CUT_NEVER},
-		{"TXN", ALIGN_RIGHT, CUT_NEVER},    {"LINE", ALIGN_RIGHT, CUT_NEVER},
-		{"LEAKS", ALIGN_RIGHT, CUT_NEVER},
+		{ "PID", ALIGN_RIGHT, CUT_NEVER },    { "COMM", ALIGN_LEFT, CUT_END },
+		{ "SERVER", ALIGN_LEFT, CUT_MIDDLE }, { "DATABASE", ALIGN_LEFT, CUT_END },
+		{ "USER", ALIGN_LEFT, CUT_END },	    { "OPEN", ALIGN_RIGHT, CUT_NEVER },
+		{ "USE", ALIGN_RIGHT, CUT_NEVER },    { "IDLE", ALIGN_RIGHT, CUT_NEVER },
+		{ "TXN", ALIGN_RIGHT, CUT_NEVER },    { "LINE", ALIGN_RIGHT, CUT_NEVER },
+		{ "LEAKS", ALIGN_RIGHT, CUT_NEVER },
 	};
 	struct table *t = begin(columns, ARRAY_SIZE(columns));
 	json_t *row;
 	size_t i;
 
-	json_array_foreach (rows, i, row) {
+	json_array_foreach(rows, i, row) {
 		const struct cell cells[] = {
 			value_text(row, "pid"),
 			value_text(row, "comm"),
@@ -109,16 +109,16 @@ void print_pools(const struct cli *c, json_t *rows)
 void print_leaks(const struct cli *c, json_t *rows)
 {
 	static const struct column columns[] = {
-		{"ID", ALIGN_LEFT, CUT_NEVER},	    {"KIND", ALIGN_LEFT, CUT_NEVER},
-		{"STATE", ALIGN_LEFT, CUT_NEVER},   {"SINCE", ALIGN_RIGHT, CUT_NEVER},
-		{"PID", ALIGN_RIGHT, CUT_NEVER},    {"COMM", ALIGN_LEFT, CUT_END},
-		{"SERVER", ALIGN_LEFT, CUT_MIDDLE}, {"DATABASE/USER", ALIGN_LEFT, CUT_END},
+		{ "ID", ALIGN_LEFT, CUT_NEVER },	    { "KIND", ALIGN_LEFT, CUT_NEVER },
+		{ "STATE", ALIGN_LEFT, CUT_NEVER },   { "SINCE", ALIGN_RIGHT, CUT_NEVER },
+		{ "PID", ALIGN_RIGHT, CUT_NEVER },    { "COMM", ALIGN_LEFT, CUT_END },
+		{ "SERVER", ALIGN_LEFT, CUT_MIDDLE }, { "DATABASE/USER", ALIGN_LEFT, CUT_END },
 	};
 	struct table *t = begin(columns, ARRAY_SIZE(columns));
 	json_t *row;
 	size_t i;
 
-	json_array_foreach (rows, i, row) {
+	json_array_foreach(rows, i, row) {
 		struct cell state = value_text(row, "state");
 		const struct cell cells[] = {
 			value_text(row, "id"),
@@ -130,10 +130,12 @@ void print_leaks(const struct cli *c, json_t *rows)
 			value_text(row, "endpoint"),
 			value_pair(row, "database", "user"),
 		};
+		const char *sql = json_string_value(json_object_get(row, "sql"));
 		char note[512];
 
+		/* What holds it says more than how it is known; `show` has both. */
 		(void)snprintf(note, sizeof(note), "%.40s: %.256s", value_text(row, "conn").text,
-			       value_text(row, "evidence").text);
+			       sql ? sql : value_text(row, "evidence").text);
 		if (t)
 			(void)table_add(t, cells,
 					strcmp(state.text, "confirmed") == 0 ? TONE_BAD : TONE_WARN,
@@ -165,16 +167,16 @@ static struct cell describe(json_t *row)
 void print_journal(const struct cli *c, json_t *rows)
 {
 	static const struct column columns[] = {
-		{"TIME (UTC)", ALIGN_LEFT, CUT_NEVER},
-		{"WHAT", ALIGN_LEFT, CUT_NEVER},
-		{"CONN", ALIGN_LEFT, CUT_NEVER},
-		{"", ALIGN_LEFT, CUT_END},
+		{ "TIME (UTC)", ALIGN_LEFT, CUT_NEVER },
+		{ "WHAT", ALIGN_LEFT, CUT_NEVER },
+		{ "CONN", ALIGN_LEFT, CUT_NEVER },
+		{ "DETAIL", ALIGN_LEFT, CUT_END },
 	};
 	struct table *t = begin(columns, ARRAY_SIZE(columns));
 	json_t *row;
 	size_t i;
 
-	json_array_foreach (rows, i, row) {
+	json_array_foreach(rows, i, row) {
 		bool finding = strcmp(value_text(row, "type").text, "finding") == 0;
 		const struct cell cells[] = {
 			value_time(row, "at"),

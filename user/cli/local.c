@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Without a daemon: the same engine, for the length of one command. */
 #include <errno.h>
-#include <signal.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "cli/call.h"
 #include "drive.h"
@@ -11,11 +11,10 @@
 
 #define LOOK_NS NS_PER_S
 
-enum exit_code local_open(const struct cli *c, const char *state_dir, struct engine *e)
+enum exit_code local_open(const char *state_dir, struct engine *e)
 {
 	struct engine_options opt = { .state_dir = state_dir, .mode = MODE_OBSERVE };
 
-	(void)c;
 	return ask_exit_code(engine_open(e, &opt));
 }
 
@@ -60,7 +59,7 @@ static enum exit_code look_and_ask(const struct cli *c, const char *method, json
 {
 	static struct engine e;
 	uint64_t for_ns = c->has_for ? c->for_ns : LOOK_NS;
-	enum exit_code code = local_open(c, strcmp(method, "Fix") == 0 ? c->state_dir : NULL, &e);
+	enum exit_code code = local_open(strcmp(method, "Fix") == 0 ? c->state_dir : NULL, &e);
 	int err;
 
 	if (code != EXIT_OK)
@@ -98,8 +97,13 @@ static enum exit_code change_stop(const struct cli *c, const char *method, json_
 {
 	bool stop = strcmp(method, "Stop") == 0;
 	struct engine e = { .state_dir = c->state_dir };
-	int err = engine_set_stopped(&e, stop);
+	int err = 0;
 
+	/* It may be wanted before the first daemon ever ran here. */
+	if (stop && mkdir(c->state_dir, 0700) < 0 && errno != EEXIST)
+		err = -errno;
+	if (!err)
+		err = engine_set_stopped(&e, stop);
 	if (err < 0) {
 		(void)log_err(err, "cannot change the STOP file in %s", c->state_dir);
 		return EXIT_FAIL;

@@ -127,10 +127,10 @@ static void on_notice(enum notice what, const void *record, void *arg)
 	json_decref(o);
 }
 
-static enum exit_code watch_local(struct watch *w, const struct cli *c)
+static enum exit_code watch_local(struct watch *w)
 {
 	static struct engine e;
-	enum exit_code code = local_open(c, NULL, &e);
+	enum exit_code code = local_open(NULL, &e);
 	int r;
 
 	if (code != EXIT_OK)
@@ -160,7 +160,7 @@ enum exit_code run_watch(const struct cli *c)
 		code = watch_remote(&w);
 		remote_close(&w.remote);
 	} else if (geteuid() == 0) {
-		code = watch_local(&w, c);
+		code = watch_local(&w);
 	} else {
 		code = EXIT_NO_DAEMON;
 		(void)log_err(err, "no daemon answers in %s, and only root can look without one",

@@ -8,11 +8,16 @@
 
 static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
 
+bool addr_is_v4(const uint8_t ip[static 16])
+{
+	return memcmp(ip, mapped, sizeof(mapped)) == 0;
+}
+
 const char *addr_format(const struct addr *a, char text[static ADDR_TEXT_LEN])
 {
 	char ip[INET6_ADDRSTRLEN];
 
-	if (!memcmp(a->ip, mapped, sizeof(mapped))) {
+	if (addr_is_v4(a->ip)) {
 		(void)inet_ntop(AF_INET, a->ip + sizeof(mapped), ip, sizeof(ip));
 		(void)snprintf(text, ADDR_TEXT_LEN, "%s:%u", ip, a->port);
 	} else {

@@ -19,6 +19,9 @@ const char *addr_format(const struct addr *a, char text[static ADDR_TEXT_LEN]);
 /* The reverse, also of "[::ffff:10.0.0.2]:5432".  0 or -EINVAL. */
 int addr_parse(const char *text, struct addr *ret);
 
+/* Whether these 16 bytes are an IPv4 address; it then is their last four. */
+bool addr_is_v4(const uint8_t ip[static 16]);
+
 bool addr_equal(const struct addr *a, const struct addr *b);
 
 #endif

@@ -72,7 +72,7 @@ static void put_request(struct nlmsghdr *nlh, const struct sock_name *name)
 {
 	struct inet_diag_req_v2 *r = mnl_nlmsg_put_extra_header(nlh, sizeof(*r));
 	const uint8_t *src = name->local.ip, *dst = name->remote.ip;
-	bool v4 = IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)dst);
+	bool v4 = addr_is_v4(dst);
 
 	r->sdiag_family = v4 ? AF_INET : AF_INET6;
 	r->sdiag_protocol = IPPROTO_TCP;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* SQLite with our habits: negative errnos, and statements that end with their scope. */
-#ifndef PLIMSOLL_SQL_H
-#define PLIMSOLL_SQL_H
+#ifndef PLIMSOLL_LIB_SQL_H
+#define PLIMSOLL_LIB_SQL_H
 
 #include <sqlite3.h>
 #include <stdint.h>

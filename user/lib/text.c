@@ -75,6 +75,19 @@ void text_copy_field(char *out, size_t out_size, const void *field, size_t field
 	escape(field, strnlen(field, field_size), out, out_size);
 }
 
+bool text_is_plain(const char *s, size_t len)
+{
+	for (size_t i = 0; i < len;) {
+		uint32_t c = 0;
+		size_t n = decode((const unsigned char *)s + i, len - i, &c);
+
+		if (!n || !is_harmless(c))
+			return false;
+		i += n;
+	}
+	return true;
+}
+
 /* The start of the character after the one at `s`. */
 static const char *next_char(const char *s)
 {

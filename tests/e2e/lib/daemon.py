@@ -16,7 +16,7 @@ detectors:
 rules:
   - match: { kind: idle-in-txn, endpoint: "*:%d" }
     act: [ %s ]
-budget: { per_pool: 1000/min, share: 100%% }
+budget: { per_pool: 1000/min, per_endpoint: 1000/min, total: 1000/min, share: 100%%, cool_down: 0s }
 """
 
 
