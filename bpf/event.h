@@ -122,6 +122,33 @@ struct statement {
 
 _Static_assert(sizeof(struct statement) == 16 + STATEMENT_MAX, "struct statement is ABI");
 
+/*
+ * Who sent the statement that opened the transaction: thread, goroutine, and what
+ * unwinding its stack needs.  Keyed by slot.
+ */
+#define SNAPSHOT_BYTES 8192
+
+struct stack_snapshot {
+	__u32 gen;
+	__u32 tid;
+	__u64 ns;
+	__u64 ip, sp, bp, bx, r12, r13, r14, r15;	/* at the system call's entry */
+	__u64 goroutine[2];	/* what Go before and since 1.23 has at its g's goid */
+	__u32 len;		/* bytes of the stack, from sp upward */
+	__u32 pad;
+	char thread[16];
+	__u8 bytes[SNAPSHOT_BYTES];
+};
+
+_Static_assert(sizeof(struct stack_snapshot) == 120 + SNAPSHOT_BYTES, "stack_snapshot is ABI");
+
+/* How much evidence is taken of who sent what. */
+enum evidence_tier {
+	TIER_OFF = 0,
+	TIER_TRANSACTIONS = 1,	/* of each statement that opens a transaction */
+	TIER_ALL = 2,		/* of each statement */
+};
+
 /* Ring records.  Kinds are numbered by hand and never reused. */
 enum rec_type {
 	REC_STARTUP = 1,	/* struct rec_startup */
@@ -179,6 +206,7 @@ struct shared {
 	X(TX_LOST, tx_lost, "requests not counted: not the bytes of the protocol")                 \
 	X(STARTUP_LOST, startup_lost, "user and database unknown: start-up packet not readable")   \
 	X(STATEMENT_LOST, statement_lost, "statements not kept: no room or not readable")          \
+	X(SNAPSHOT_LOST, snapshot_lost, "stacks not kept: no room")                                \
 	X(ADOPT_CLASH, adopt_clash, "connections that closed while they were being adopted")
 
 enum counter {
