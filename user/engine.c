@@ -472,6 +472,17 @@ static int open_stages(struct engine *e)
 	return r;
 }
 
+static int open_events(struct engine *e)
+{
+	const struct events_options opt = {
+		.slots = (uint32_t)e->config.connections,
+		.statement_bytes = (uint32_t)e->config.evidence.statement_bytes,
+		.tier = (enum evidence_tier)e->config.evidence.tier,
+	};
+
+	return events_open(&e->events, &opt, on_record, e);
+}
+
 int engine_open(struct engine *e, const struct engine_options *opt)
 {
 	int r;
@@ -481,7 +492,7 @@ int engine_open(struct engine *e, const struct engine_options *opt)
 	if (!r)
 		r = open_stages(e);
 	if (!r)
-		r = events_open(&e->events, (uint32_t)e->config.connections, on_record, e);
+		r = open_events(e);
 	if (!r) {
 		(void)events_adopt(e->events);
 		e->now_ns = clock_now_ns();
