@@ -111,7 +111,8 @@ void engine_shape(const struct engine *e, const struct conn *c, struct shape *re
 	if (!len)
 		return;
 	(void)sql_redact(c->protocol->dialect, raw, len, cut, ret->sql, sizeof(ret->sql));
-	(void)sql_trace_id(raw, len, ret->trace_id);
+	if (!cut)	/* where it is cut, what looks like its end is not */
+		(void)sql_trace_id(raw, len, ret->trace_id);
 	explicit_bzero(raw, sizeof(raw));
 }
 
