@@ -21,6 +21,9 @@ BPFFLAGS := -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_$(ARCH) -Ibpf -Ivmlinux 
 ifeq ($(SAN),1)
   CFLAGS  := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
   LDFLAGS += -fsanitize=address,undefined
+  ifeq ($(FUZZ),1)
+    CFLAGS += -fsanitize=fuzzer-no-link
+  endif
 else
   HARDEN  += -D_FORTIFY_SOURCE=2
 endif
@@ -44,6 +47,8 @@ SHARED  := $(filter-out $(MAINS) $(CLI),$(SOURCES))
 UNIT    := $(wildcard tests/unit/test_*.c)
 SIM     := $(wildcard tests/sim/*.c)
 CLIENTS := $(wildcard tests/e2e/clients/*.c)
+FUZZERS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_SECONDS ?= 60
 TESTS   := $(UNIT:tests/%.c=$(B)/tests/%) $(if $(SIM),$(B)/tests/sim/replay)
 obj      = $(patsubst %.c,$(B)/%.o,$(1))
 
@@ -117,6 +122,28 @@ $(B)/tests/e2e/clients/leak_go: tests/e2e/clients/leak_go/main.go | $(B)/.setup
 check: $(B)/.setup
 	$(Q)scripts/check.sh
 
+# Ten million statements out of a grammar, none of whose literals may come out.
+canaries: $(B)/.setup
+	$(Q)$(MAKE) --no-print-directory $(B)/tests/unit/test_canary
+	$(Q)CANARIES=10000000 $(B)/tests/unit/test_canary
+
+# Each fuzzer for FUZZ_SECONDS, from the seeds beside it.  What it finds new stays in
+# the build directory; what breaks it is named there too.
+fuzz: $(B)/.setup
+	$(Q)$(MAKE) --no-print-directory SAN=1 CC=$(CLANG) B=$(B)/fuzz FUZZ=1 $(FUZZERS:%=run-%)
+
+run-fuzz_%: $(B)/fuzz_%
+	$(call say,FUZZ,$<)
+	$(Q)mkdir -p $(B)/corpus/$*
+	$(Q)cd $(B) && ./fuzz_$* -max_total_time=$(FUZZ_SECONDS) -timeout=5 -rss_limit_mb=1024 \
+		-print_final_stats=1 corpus/$* $(wildcard $(CURDIR)/tests/fuzz/corpus/$*) \
+		>fuzz_$*.log 2>&1 || { tail -n 60 fuzz_$*.log; exit 1; }
+	$(Q)grep -E '^stat::(number|new)' $(B)/fuzz_$*.log
+
+$(B)/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(call obj,$(SHARED))
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) -fsanitize=fuzzer $(LDFLAGS) $(filter %.o,$^) $(LDLIBS) -o $@
+
 demo: $(B)/.setup
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)scripts/demo.sh
@@ -130,7 +157,7 @@ clean:
 	$(Q)rm -rf $(B)
 
 FORCE:
-.PHONY: all setup tests clients check demo bench clean FORCE
+.PHONY: all setup tests clients check canaries fuzz demo bench clean FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 -include $(patsubst %.o,%.d,$(call obj,$(SOURCES) $(UNIT) $(SIM)) $(BPF:bpf/%.c=$(B)/bpf/%.o))

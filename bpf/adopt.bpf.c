@@ -22,8 +22,6 @@ struct {
 	__type(value, __u8);
 } listeners SEC(".maps");
 
-const volatile __u64 cfg_tick_ns;	/* length of a jiffy */
-
 /* When the socket last moved, by its own stamps in jiffies. */
 static __always_inline __u64 last_moved_ns(const struct tcp_sock *tp, __u64 now_ns)
 {

@@ -118,6 +118,56 @@ struct slot {
 
 _Static_assert(sizeof(struct slot) == 192, "struct slot is ABI: three cache lines");
 
+/*
+ * The text of a statement as it was sent, cut at what the configuration allows.
+ * Raw: whoever shows it redacts it first.  Keyed by slot * 2 + which; `gen` says
+ * whether it is the present connection's.
+ */
+enum statement_which {
+	STATEMENT_OPENING = 0,	/* the one that opened the transaction */
+	STATEMENT_LAST = 1,	/* the last one inside it */
+};
+
+#define STATEMENT_DEFAULT 256
+#define STATEMENT_MAX	  1024
+
+struct statement {
+	__u32 gen;
+	__u32 size;		/* of the whole text */
+	__u32 copied;		/* bytes valid in `bytes`; 0: prepared earlier, not known */
+	__u32 name;		/* hash of the name it was prepared under */
+	__u8 bytes[STATEMENT_MAX];
+};
+
+_Static_assert(sizeof(struct statement) == 16 + STATEMENT_MAX, "struct statement is ABI");
+
+/*
+ * Who sent the statement that opened the transaction: thread, goroutine, and what
+ * unwinding its stack needs.  Keyed by slot.
+ */
+#define SNAPSHOT_BYTES 8192
+
+struct stack_snapshot {
+	__u32 gen;
+	__u32 tid;
+	__u64 ns;
+	__u64 ip, sp, bp, bx, r12, r13, r14, r15;	/* at the system call's entry */
+	__u64 goroutine[2];	/* what Go before and since 1.23 has at its g's goid */
+	__u32 len;		/* bytes of the stack, from sp upward */
+	__u32 pad;
+	char thread[16];
+	__u8 bytes[SNAPSHOT_BYTES];
+};
+
+_Static_assert(sizeof(struct stack_snapshot) == 120 + SNAPSHOT_BYTES, "stack_snapshot is ABI");
+
+/* How much evidence is taken of who sent what. */
+enum evidence_tier {
+	TIER_OFF = 0,
+	TIER_TRANSACTIONS = 1,	/* of each statement that opens a transaction */
+	TIER_ALL = 2,		/* of each statement */
+};
+
 /* Ring records.  Kinds are numbered by hand and never reused. */
 enum rec_type {
 	REC_STARTUP = 1,	/* struct rec_startup */
@@ -164,6 +214,7 @@ _Static_assert(sizeof(struct rec_closed) == 40, "rec_closed is ABI");
 struct shared {
 	__u32 high;	/* slots at or above this number were never used */
 	__u32 armed;	/* 1: the reader sleeps, the next record must wake it */
+	__u64 clock_offset_ns;	/* CLOCK_MONOTONIC less jiffies, set anew now and then */
 	__u64 page_offset_base;	/* where all memory is mapped, and the page array: */
 	__u64 vmemmap_base;	/* how sent bytes are found (bpf/sent.bpf.h) */
 };
@@ -179,6 +230,8 @@ struct shared {
 	X(TX_LOST, tx_lost, "requests not counted: not the bytes of the protocol")                 \
 	X(TX_DEEP, tx_deep, "requests not followed: too many before their answers")                \
 	X(STARTUP_LOST, startup_lost, "user and database unknown: start-up packet not readable")   \
+	X(STATEMENT_LOST, statement_lost, "statements not kept: no room or not readable")          \
+	X(SNAPSHOT_LOST, snapshot_lost, "stacks not kept: no room")                                \
 	X(ADOPT_CLASH, adopt_clash, "connections that closed while they were being adopted")
 
 enum counter {

@@ -88,21 +88,22 @@ static __always_inline void mysql_take(struct slot *s, const struct mysql_walk *
 	s->rx_left = w->step == STEP_LENGTH ? w->at.off - w->at.end : w->left;
 }
 
-static __always_inline void mysql_note(struct slot *s, const struct mysql_walk *w)
+static __always_inline void mysql_note(struct slot *s, __u32 index,
+				       const struct mysql_walk *w)
 {
 	s->queries += s->phase == PHASE_READY ? w->answered : 0;
 	if (w->let_in || s->flags & SLOT_UNFRAMED)
 		s->phase = PHASE_READY;
 	s->status = w->status;
 	if (w->status)
-		note_status(s, s->last_ns);
+		note_status(s, index, s->last_ns);
 	else
 		s->txn_ns = 0;	/* the next one seen may be another */
 }
 
 /* The thread is lost: is this answer the one, whole, to what was asked last? */
 static __always_inline void mysql_regain(struct sk_buff *skb, struct slot *s,
-					 const struct segment *g)
+					 const struct segment *g, __u32 index)
 {
 	struct mysql_walk *w = s->asked ? mysql_walk_begin(s) : NULL;
 
@@ -116,7 +117,7 @@ static __always_inline void mysql_regain(struct sk_buff *skb, struct slot *s,
 		return;
 	}
 	mysql_take(s, w);
-	mysql_note(s, w);
+	mysql_note(s, index, w);
 	if (s->flags & SLOT_UNCOUNTED)
 		s->tx_msg = g->advanced ? g->ack : s->tx_next;
 	s->flags &= ~(SLOT_UNFRAMED | SLOT_UNCOUNTED | SLOT_EDGE);
@@ -125,7 +126,7 @@ static __always_inline void mysql_regain(struct sk_buff *skb, struct slot *s,
 
 /* Follows the answer through the new bytes of a segment. */
 static __always_inline void mysql_follow(struct sk_buff *skb, struct slot *s,
-					 const struct segment *g)
+					 const struct segment *g, __u32 index)
 {
 	struct mysql_walk *w;
 
@@ -142,7 +143,7 @@ static __always_inline void mysql_follow(struct sk_buff *skb, struct slot *s,
 		return;
 	}
 	mysql_take(s, w);
-	mysql_note(s, w);
+	mysql_note(s, index, w);
 }
 
 /* How many commands await their answers, for whoever reads the slot. */
@@ -243,9 +244,9 @@ static __always_inline __u8 mysql(struct sock *sk, struct sk_buff *skb, struct s
 		mysql_hear_client(sk, s, g, index);
 	if (g->len && s->phase != PHASE_BLIND) {
 		if (s->flags & SLOT_UNFRAMED)
-			mysql_regain(skb, s, g);
+			mysql_regain(skb, s, g, index);
 		else
-			mysql_follow(skb, s, g);
+			mysql_follow(skb, s, g, index);
 	}
 	if (s->protocol == WIRE_MYSQL)
 		mysql_settle(s);

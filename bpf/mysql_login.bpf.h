@@ -26,6 +26,7 @@
 #define LOGIN_USER_AT	32
 #define CHANGE_USER_AT	1
 #define SSL_REQUEST_LEN 32	/* a login's head alone */
+#define LOGIN_MAX	512	/* bytes looked at */
 #define USER_MAX	200	/* with its end */
 #define DATABASE_MAX	300
 
@@ -42,11 +43,11 @@ static __always_inline __u32 mysql_copy_names(struct rec_startup *r, struct buff
 	__u32 at, secret;
 	long n, m;
 
-	b->bytes[got & (2 * BUFFER - 1)] = 0;
+	b->bytes[got & (2 * LOGIN_MAX - 1)] = 0;
 	n = bpf_probe_read_kernel_str(r->bytes + 4, USER_MAX, b->bytes + user_at);
 	if (n <= 0 || n >= USER_MAX || user_at + n > got)
 		return 0;
-	at = (user_at + n) & (BUFFER - 1);
+	at = (user_at + n) & (LOGIN_MAX - 1);
 	secret = b->bytes[at];
 	at++;
 	if (caps & CLIENT_AUTH_LENENC && secret > 250) {
@@ -108,12 +109,12 @@ static __always_inline __u8 mysql_hear_login(struct slot *s, __u32 index,
 					     const struct mysql_asked *w)
 {
 	struct buffer *b = own_buffer();
-	__u32 caps, got = read_sent(w->sk, w->login, BUFFER);
+	__u32 caps, got = read_sent(w->sk, w->login, LOGIN_MAX);
 	bool packed;
 
 	if (got > w->length)
 		got = w->length;
-	if (!b || got < LOGIN_USER_AT || got > BUFFER) {
+	if (!b || got < LOGIN_USER_AT || got > LOGIN_MAX) {
 		count(COUNT_STARTUP_LOST);
 		return PHASE_BLIND;
 	}
@@ -125,7 +126,7 @@ static __always_inline __u8 mysql_hear_login(struct slot *s, __u32 index,
 	packed = s->my.caps & CAP_COMPRESS && caps & (CLIENT_COMPRESS | CLIENT_ZSTD);
 	s->my.caps = mysql_agree(s->my.caps, caps, b->bytes[EXTENDED_AT]);
 	mysql_report_names(s, index, b, got, LOGIN_USER_AT, caps);
-	__builtin_memset(b->bytes, 0, BUFFER);
+	__builtin_memset(b->bytes, 0, LOGIN_MAX);
 	if (packed)
 		s->flags |= SLOT_COMPRESSED;
 	return packed || !(caps & CLIENT_PROTOCOL_41) ? PHASE_BLIND : PHASE_AUTH;
@@ -136,15 +137,15 @@ static __always_inline void mysql_hear_change(struct slot *s, __u32 index,
 					      const struct mysql_asked *w)
 {
 	struct buffer *b = own_buffer();
-	__u32 got = read_sent(w->sk, w->login, BUFFER);
+	__u32 got = read_sent(w->sk, w->login, LOGIN_MAX);
 
 	if (got > w->length)
 		got = w->length;
-	if (!b || got > BUFFER)
+	if (!b || got > LOGIN_MAX)
 		return;
 	mysql_report_names(s, index, b, got, CHANGE_USER_AT,
 			   CLIENT_SECURE_CONNECTION | CLIENT_CONNECT_WITH_DB);
-	__builtin_memset(b->bytes, 0, BUFFER);
+	__builtin_memset(b->bytes, 0, LOGIN_MAX);
 }
 
 #endif

@@ -39,6 +39,7 @@ struct walk {
 	struct reach at;
 	__u32 marks;		/* ReadyForQuery seen, or requests that ask for one */
 	__u32 backend_pid;
+	__u32 first;		/* bytes that were read at the very beginning */
 	__u8 head[4] __attribute__((aligned(4)));	/* of a message cut by the end: its length, */
 	__u8 type;		/* its type */
 	__u8 have;		/* and how many bytes of its header were there */
@@ -215,8 +216,10 @@ static long request_message(__u64 i, struct asked *q)
 		return 1;
 	w->bad = 1;
 	if (!at_hand(&w->at, HEADER)) {
+		n = read_sent(q->sk, q->seq + w->at.off, w->at.off ? CHUNK : cfg_statement_bytes);
 		w->at.base = w->at.off;
-		w->at.size = read_sent(q->sk, q->seq + w->at.off, CHUNK);
+		w->at.size = n < CHUNK ? n : CHUNK;
+		w->first = w->at.off ? 0 : n;
 	}
 	p = message(&w->at, b, &n);
 	if (!p || n < HEADER)
@@ -256,9 +259,10 @@ __noinline __u64 count_requests(__u64 sk, __u32 seq, __u32 ack)
 }
 
 /* Takes what was just acknowledged into account.  Requests that await a mark, or -1. */
-static __always_inline int hear_requests(struct sock *sk, struct slot *s, __u32 ack)
+static __always_inline int hear_requests(struct sock *sk, struct slot *s, __u32 index, __u32 ack)
 {
 	__u32 seq = s->flags & SLOT_UNCOUNTED ? s->tx_next : s->tx_msg;
+	const struct walk *w;
 	__u64 asked;
 
 	if ((__s32)(ack - seq) <= 0)
@@ -269,6 +273,8 @@ static __always_inline int hear_requests(struct sock *sk, struct slot *s, __u32 
 		return -1;
 	}
 	s->tx_msg = seq + (asked >> 32);
+	w = walk_of(WALK_REQUESTS);
+	keep_statement(address_of(sk), index, s->gen, seq, w ? w->first : 0);
 	if (asked & 0xffff)
 		s->flags = asked & ASKED_SYNC ? s->flags | SLOT_SYNC : s->flags & ~SLOT_SYNC;
 	return asked & 0xffff;
@@ -345,7 +351,7 @@ static __always_inline void settle(struct slot *s, int asked, __u32 answered, bo
 
 /* One segment of a conversation in the protocol, after the start-up packet. */
 static __always_inline void converse(struct sock *sk, struct sk_buff *skb, struct slot *s,
-				     const struct segment *g)
+				     __u32 index, const struct segment *g)
 {
 	const struct walk *w = NULL;
 	__u8 before = s->status;
@@ -364,7 +370,7 @@ static __always_inline void converse(struct sock *sk, struct sk_buff *skb, struc
 	if (g->advanced && plain)
 		s->tx_msg = g->ack;
 	else if (g->advanced)
-		asked = hear_requests(sk, s, g->ack);
+		asked = hear_requests(sk, s, index, g->ack);
 	if (!plain)
 		settle(s, asked, answered,
 		       whole && (g->advanced ? s->tx_msg == g->ack
@@ -385,7 +391,7 @@ static __always_inline void converse(struct sock *sk, struct sk_buff *skb, struc
 		s->queries += answered;
 	s->phase = PHASE_READY;
 	s->protocol = WIRE_POSTGRESQL;
-	note_status(s, s->last_ns);
+	note_status(s, index, s->last_ns);
 }
 
 #define STARTUP_V3_MAJOR 3
@@ -489,7 +495,7 @@ static __always_inline __u8 postgresql(struct sock *sk, struct sk_buff *skb, str
 		s->phase = next;
 	}
 	if (next == PHASE_AUTH || next == PHASE_READY || next == PHASE_ADOPTED)
-		converse(sk, skb, s, g);
+		converse(sk, skb, s, index, g);
 	return next;
 }
 

@@ -2,10 +2,16 @@
 /* Functions of their own for the verifier: proved once, not once for every path to them. */
 #include "sent.bpf.h"
 
-struct buffers_map buffers SEC(".maps");
-
 extern const void page_offset_base __ksym __weak;
 extern const void vmemmap_base __ksym __weak;
+
+/* Run by user space: jiffies against the clock. */
+SEC("syscall")
+int set_clock(void *ctx)
+{
+	shared.clock_offset_ns = bpf_ktime_get_ns() - bpf_jiffies64() * cfg_tick_ns;
+	return 0;
+}
 
 /* Run once by user space: the bases as the kernel has them (KASLR moves them). */
 SEC("syscall")

@@ -18,7 +18,7 @@
 #define PAGE_SHIFT 12
 #define TREE_DEPTH 16	/* deeper than any retransmit queue's tree gets */
 #define FRAGS	   17
-#define BUFFER	   STARTUP_MAX
+#define BUFFER	   STATEMENT_MAX	/* the most that is read at once */
 
 /* Twice what is ever copied: the verifier bounds an offset and a size, not their sum. */
 struct buffer {

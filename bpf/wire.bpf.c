@@ -88,7 +88,7 @@ int BPF_PROG(on_segment, struct sock *sk, struct sk_buff *skb)
 	if (!tp || !look(skb, tp, s, &g))
 		return 0;
 	slot_lock(s);
-	s->last_ns = bpf_ktime_get_ns();
+	s->last_ns = coarse_ns();
 	check_hole(s, tp);
 	is_mysql = s->protocol == WIRE_MYSQL ||
 		   (s->protocol == WIRE_UNKNOWN && mysql_may_be(sk, s, &g, index));

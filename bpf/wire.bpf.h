@@ -4,11 +4,11 @@
 #define PLIMSOLL_WIRE_BPF_H
 
 #include "slot.bpf.h"
-#include "sent.bpf.h"
+#include "statement.bpf.h"
 
 #define CHUNK 256
 
-extern int bpf_dynptr_from_skb(struct sk_buff *skb, __u64 flags, struct bpf_dynptr *ptr) __ksym;
+extern int bpf_dynptr_from_skb(struct sk_buff *skb, __u64 flags, struct bpf_dynptr *ptr) __ksym __weak;
 
 /* One segment, as far as it is news. */
 struct segment {
@@ -58,11 +58,13 @@ static __always_inline struct buffer *own_buffer(void)
 	return bpf_map_lookup_elem(&buffers, &zero);
 }
 
-static __always_inline void note_status(struct slot *s, __u64 now_ns)
+static __always_inline void note_status(struct slot *s, __u32 index, __u64 now_ns)
 {
 	if (s->status == 'T' || s->status == 'E') {
-		if (!s->txn_ns)
+		if (!s->txn_ns) {
 			s->txn_ns = now_ns;
+			statement_opened(index);
+		}
 	} else if (s->status == 'I') {
 		s->txn_ns = 0;
 	}

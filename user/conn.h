@@ -17,6 +17,7 @@
 #include "lib/addr.h"
 #include "lib/index.h"
 #include "lib/registry.h"
+#include "sql.h"
 
 enum activity {
 	ACTIVITY_UNKNOWN,
@@ -57,6 +58,7 @@ enum evidence {
 struct protocol {
 	const char *name;	/* as printed */
 	uint8_t wire;		/* enum wire: the kernel side's number for it */
+	enum sql_dialect dialect;
 	uint16_t usual_port;
 	const char *server_comms[SERVER_COMMS];	/* what its server's process may be called */
 	/*

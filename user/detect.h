@@ -48,6 +48,13 @@ struct detector {
 REGISTRY(detector);
 
 #define FINDING_ID_LEN 24
+#define SHAPE_LEN      (STATEMENT_MAX + 8)	/* sql_redact() adds at most 4 */
+
+/* What was asked last inside the transaction, as far as it may be shown. */
+struct shape {
+	char sql[SHAPE_LEN];	/* "" not known */
+	char trace_id[SQL_TRACE_ID_LEN];	/* "" none */
+};
 
 struct finding {
 	char id[FINDING_ID_LEN];	/* "f5c1e22aa03bd", the same after a restart */
@@ -55,6 +62,7 @@ struct finding {
 	enum finding_state state;
 	struct conn conn;	/* as it was when last looked at */
 	struct symptom symptom;
+	struct shape shape;	/* filled in by the caller, on suspicion */
 	uint64_t suspected_ns, confirmed_ns, ended_ns;
 	uint64_t seen_ns;	/* the last run that still showed it */
 	bool checked;		/* a second source agreed; needed to be confirmed */

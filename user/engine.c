@@ -17,6 +17,7 @@
 #define HOLDERS_EVERY_NS (30 * NS_PER_S)	/* who holds what, on a quiet host */
 #define HOLDERS_SOON_NS	 NS_PER_S		/* when somebody's holders are not known */
 #define HOLDERS_ASAP_NS	 (100 * NS_PER_MS)	/* when a finding waits for it */
+#define CLOCK_EVERY_NS	 (5 * NS_PER_S)		/* how far jiffies may drift: microseconds */
 #define STOP_FILE	 "STOP"
 
 /* ---- event -> conn */
@@ -97,11 +98,28 @@ static struct sock_name name_of(const struct conn *c)
 	};
 }
 
+void engine_shape(const struct engine *e, const struct conn *c, struct shape *ret)
+{
+	char raw[STATEMENT_MAX];
+	bool cut = false;
+	size_t len = 0;
+
+	*ret = (struct shape){ 0 };
+	if (!e->events || !c->protocol || !c->txn_ns)
+		return;
+	len = events_statement(e->events, c->slot, c->gen, STATEMENT_LAST, raw, sizeof(raw), &cut);
+	if (!len)
+		return;
+	(void)sql_redact(c->protocol->dialect, raw, len, cut, ret->sql, sizeof(ret->sql));
+	(void)sql_trace_id(raw, len, ret->trace_id);
+	explicit_bzero(raw, sizeof(raw));
+}
+
 /*
  * The second source: what the kernel's socket says of itself must agree with what
  * the wire told us, to the byte.  Only then may a suspicion be confirmed.
  */
-static void check_suspect(struct finding *f)
+static void check_suspect(const struct engine *e, struct finding *f)
 {
 	struct sock_name name = name_of(&f->conn);
 	struct sock_facts facts;
@@ -111,6 +129,7 @@ static void check_suspect(struct finding *f)
 		     facts.unacked == 0 && facts.bytes_received == f->conn.rx_bytes &&
 		     facts.bytes_acked == f->conn.tx_bytes;
 	f->denied = !f->checked;
+	engine_shape(e, &f->conn, &f->shape);
 }
 
 /* ---- policy -> repair -> journal */
@@ -264,13 +283,17 @@ static void decide(struct engine *e, struct finding *f)
 void engine_tick(struct engine *e, uint64_t now_ns)
 {
 	e->now_ns = now_ns;
+	if (elapsed_ns(e->clock_ns, now_ns) >= CLOCK_EVERY_NS) {
+		e->clock_ns = now_ns;
+		events_set_clock(e->events);
+	}
 	read_slots(e);
 	count_holders_when_due(e);
 	levels_update(&e->levels, &e->conns, now_ns);
 	detect_run(&e->detect, &e->config.detect, &e->conns, &e->levels, now_ns, on_finding, e);
 	findings_for_each(&e->detect, f) {
 		if (f->state == FINDING_SUSPECT && !f->checked)
-			check_suspect(f);
+			check_suspect(e, f);
 		else if (f->state == FINDING_CONFIRMED)
 			decide(e, f);
 	}

@@ -32,6 +32,7 @@ struct engine {
 	struct journal *journal;	/* NULL: none, hence no repairs */
 	uint64_t started_ns, now_ns;
 	uint64_t holders_ns;		/* last count of holders */
+	uint64_t clock_ns;		/* last setting of the kernel side's clock */
 	bool has_daemon;		/* false in the CLI's own engine */
 	notice_fn notice;
 	void *notice_arg;
@@ -61,6 +62,9 @@ void engine_tick(struct engine *e, uint64_t now_ns);
 
 /* Reads the configuration again; on error the old one stays.  0 or -errno, `why` filled. */
 int engine_reload(struct engine *e, char *why, size_t why_size);
+
+/* The statement that `c` was last asked inside its transaction, redacted. */
+void engine_shape(const struct engine *e, const struct conn *c, struct shape *ret);
 
 /* STOP file: present means no repair is begun. */
 bool engine_is_stopped(const struct engine *e);

@@ -75,13 +75,18 @@ static int map_slots(struct events *e, uint32_t slots)
 	return 0;
 }
 
-static void find_bases(struct events *e)
+static void run_once(const struct bpf_program *p)
 {
 	LIBBPF_OPTS(bpf_test_run_opts, opts);
-	int fd = bpf_program__fd(e->bpf->progs.find_bases);
+	int fd = bpf_program__fd(p);
 
 	if (fd >= 0)
 		(void)bpf_prog_test_run_opts(fd, &opts);
+}
+
+void events_set_clock(struct events *e)
+{
+	run_once(e->bpf->progs.set_clock);
 }
 
 int events_open(struct events **ret, uint32_t slots, record_fn record, void *arg)
@@ -103,7 +108,8 @@ int events_open(struct events **ret, uint32_t slots, record_fn record, void *arg
 		events_close(e);
 		return r;
 	}
-	find_bases(e);
+	run_once(e->bpf->progs.find_bases);
+	events_set_clock(e);
 	events_selftest(e);
 	*ret = e;
 	return 0;
@@ -176,6 +182,26 @@ bool events_slot(const struct events *e, uint32_t index, struct slot *ret)
 			return true;
 	}
 	return false;
+}
+
+size_t events_statement(const struct events *e, uint32_t index, uint32_t gen,
+			enum statement_which which, char *out, size_t size, bool *ret_cut)
+{
+	struct statement kept;
+	uint32_t key = index * 2 + which;
+	size_t len;
+
+	if (bpf_map_lookup_elem(bpf_map__fd(e->bpf->maps.statements), &key, &kept) ||
+	    kept.gen != gen || kept.copied > STATEMENT_MAX)
+		return 0;
+	len = strnlen((const char *)kept.bytes, kept.copied);
+	*ret_cut = len == kept.copied && kept.copied < kept.size;
+	if (len > size) {
+		*ret_cut = true;
+		len = size;
+	}
+	memcpy(out, (const char *)kept.bytes, len);
+	return len;
 }
 
 uint64_t events_counter(const struct events *e, enum counter c)

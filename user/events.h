@@ -38,6 +38,12 @@ void events_close(struct events *e);
 int events_fd(const struct events *e);
 int events_drain(struct events *e);
 
+/*
+ * Sets the kernel side's coarse clock against CLOCK_MONOTONIC.  To be called every
+ * few seconds: the two drift apart while the clock is being adjusted.
+ */
+void events_set_clock(struct events *e);
+
 /* Slots at or above this index have never been used. */
 uint32_t events_high(const struct events *e);
 
@@ -46,6 +52,14 @@ uint32_t events_high(const struct events *e);
  * for as long as it is reasonable to wait (try again at the next look).
  */
 bool events_slot(const struct events *e, uint32_t index, struct slot *ret);
+
+/*
+ * The text of a statement of the connection that `gen` says: raw, as sent, at most
+ * `size` bytes.  Returns how many; *ret_cut when more was sent than is there; 0 when
+ * none is known (none sent inside a transaction, or prepared under a name).
+ */
+size_t events_statement(const struct events *e, uint32_t index, uint32_t gen,
+			enum statement_which which, char *out, size_t size, bool *ret_cut);
 
 /* Takes in connections that are older than we are, in every network namespace. */
 int events_adopt(struct events *e);

@@ -143,8 +143,10 @@ static void show_rest(struct shape *s)
 
 	if (s->len + gap + REST_LEN + 1 > s->size)
 		return;
-	memcpy(s->out + s->len, " " REST + !gap, gap + REST_LEN);
-	s->len += gap + REST_LEN;
+	if (gap)
+		s->out[s->len++] = ' ';
+	memcpy(s->out + s->len, REST, REST_LEN);
+	s->len += REST_LEN;
 }
 
 size_t sql_redact(enum sql_dialect dialect, const char *in, size_t len, bool cut, char *out,

@@ -3,7 +3,7 @@
  * Whatever is called a configuration: it is read or refused with one line that
  * names a place, and nothing else happens.
  *
- *   clang -fsanitize=fuzzer,address,undefined, with all of user/ but its mains
+ * `make fuzz` builds and runs it.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -47,6 +47,21 @@ static void escapes_what_steers(void **state)
 	}
 }
 
+static void knows_what_is_plain(void **state)
+{
+	static const char *const plain[] = { "", "a b ~", "back\\slash", "Stra\xc3\x9f" "e" };
+	static const char *const other[] = { "a\n", "\x7f", "\xc2\x9b", "\xff", "a\xe2\x82",
+					     "\xe2\x80\xae", "\xc0\xaf" };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(plain); i++)
+		assert_true(text_is_plain(plain[i], strlen(plain[i])));
+	for (size_t i = 0; i < ARRAY_SIZE(other); i++)
+		assert_false(text_is_plain(other[i], strlen(other[i])));
+	assert_false(text_is_plain("a\0b", 3));
+	assert_true(text_is_plain("a\n", 1));
+}
+
 /* The log escapes lines that hold texts already escaped. */
 static void escapes_once(void **state)
 {
@@ -145,6 +160,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(escapes_what_steers),
+		cmocka_unit_test(knows_what_is_plain),
 		cmocka_unit_test(escapes_once),
 		cmocka_unit_test(never_splits_a_character),
 		cmocka_unit_test(copies_a_field_without_end),

@@ -27,7 +27,7 @@ static enum exit_code answer(const struct inquiry *q, json_t **ret)
 
 	if (filter_parse(q->params, &f, ret) != EXIT_OK)
 		return EXIT_USAGE;
-	if (lookup_init(&l, &q->e->detect) < 0)
+	if (lookup_init(&l, q->e) < 0)
 		return ask_fail(ret, EXIT_FAIL, "out of memory");
 	rows = json_array();
 	conns_for_each(&q->e->conns, c) {

@@ -4,6 +4,7 @@
 
 #include "ask/document.h"
 #include "lib/clock.h"
+#include "lib/container.h"
 #include "lib/proc.h"
 #include "lib/text.h"
 
@@ -16,9 +17,11 @@ static int by_cookie(const void *a, const void *b)
 	return ((*x)->conn.cookie > (*y)->conn.cookie) - ((*x)->conn.cookie < (*y)->conn.cookie);
 }
 
-int lookup_init(struct lookup *l, const struct detect *d)
+int lookup_init(struct lookup *l, const struct engine *e)
 {
-	*l = (struct lookup){};
+	const struct detect *d = &e->detect;
+
+	*l = (struct lookup){ .e = e };
 	l->findings = calloc((size_t)d->count + 1, sizeof(*l->findings));
 	if (!l->findings)
 		return -ENOMEM;
@@ -31,10 +34,17 @@ int lookup_init(struct lookup *l, const struct detect *d)
 	return 0;
 }
 
+static void cgroup_text_done(struct cgroup_text *t)
+{
+	json_decref(t->cgroup);
+	json_decref(t->container_id);
+	json_decref(t->unit);
+}
+
 void lookup_done(struct lookup *l)
 {
 	for (size_t i = 0; i < CGROUPS_CACHED; i++)
-		json_decref(l->cgroups[i].text);
+		cgroup_text_done(&l->cgroups[i]);
 	free(l->findings);
 }
 
@@ -89,28 +99,35 @@ static json_t *protocol_name(const struct protocol *p)
 	return p ? json_string(p->name) : json_null();
 }
 
-static json_t *cgroup(struct lookup *l, uint32_t pid)
+static void set_cgroup(json_t *o, struct lookup *l, uint32_t pid)
 {
-	size_t i = pid % CGROUPS_CACHED;
-	char path[512];
+	struct cgroup_text *t = &l->cgroups[pid % CGROUPS_CACHED];
+	struct container c;
+	char path[512] = "";
 
-	if (!pid)
-		return json_null();
-	if (l->cgroups[i].pid != pid) {
-		proc_cgroup(pid, path, sizeof(path));
-		json_decref(l->cgroups[i].text);
-		l->cgroups[i].text = text(path);
-		l->cgroups[i].pid = pid;
+	if (!t->cgroup || t->pid != pid) {
+		if (pid)
+			proc_cgroup(pid, path, sizeof(path));
+		container_parse(path, &c);
+		cgroup_text_done(t);
+		*t = (struct cgroup_text){ pid, text(path), text(c.id), text(c.unit) };
 	}
-	return json_incref(l->cgroups[i].text);
+	set(o, "cgroup", json_incref(t->cgroup));
+	set(o, "container_id", json_incref(t->container_id));
+	set(o, "unit", json_incref(t->unit));
 }
 
-static void set_unknown(json_t *o)
+/* Who holds it: what was asked, under which trace, by which thread. */
+static void set_culprit(json_t *o, const struct engine *e, const struct conn *c)
 {
-	static const char *const keys[] = { "sql", "trace_id", "goroutine", "thread", "stack" };
+	struct shape shape;
 
-	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
-		set(o, keys[i], json_null());
+	engine_shape(e, c, &shape);
+	set(o, "sql", *shape.sql ? json_string(shape.sql) : json_null());
+	set(o, "trace_id", *shape.trace_id ? json_string(shape.trace_id) : json_null());
+	set(o, "goroutine", json_null());
+	set(o, "thread", number(c->tid));
+	set(o, "stack", json_null());
 }
 
 static json_t *ids(const struct lookup *l, const struct conn *c)
@@ -170,7 +187,7 @@ json_t *document_conn(struct lookup *l, const struct conn *c, uint64_t now_ns)
 	set(o, "id", json_string(c->id));
 	set(o, "pid", number(c->pid));
 	set(o, "comm", text(c->comm));
-	set(o, "cgroup", cgroup(l, c->pid));
+	set_cgroup(o, l, c->pid);
 	set(o, "protocol", protocol_name(c->protocol));
 	set(o, "local", address(&c->local));
 	set(o, "remote", address(&c->remote));
@@ -182,7 +199,7 @@ json_t *document_conn(struct lookup *l, const struct conn *c, uint64_t now_ns)
 	set_times(o, c, now_ns);
 	set(o, "queries", queries(c));
 	set_network(o, c);
-	set_unknown(o);
+	set_culprit(o, l->e, c);
 	set(o, "findings", ids(l, c));
 	set(o, "uid", c->pid ? json_integer(c->uid) : json_null());
 	set(o, "holders", c->holders == HOLDERS_UNKNOWN ? json_null() : json_integer(c->holders));

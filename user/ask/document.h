@@ -7,18 +7,22 @@
 
 #define CGROUPS_CACHED 256
 
+/* What the cgroup of a process says.  All null where nothing was looked up. */
+struct cgroup_text {
+	uint32_t pid;
+	json_t *cgroup, *container_id, *unit;
+};
+
 /* What many rows of one answer look up: findings of a connection, cgroup of a process. */
 struct lookup {
+	const struct engine *e;
 	const struct finding **findings;	/* by cookie */
 	size_t count;
-	struct {
-		uint32_t pid;
-		json_t *text;
-	} cgroups[CGROUPS_CACHED];
+	struct cgroup_text cgroups[CGROUPS_CACHED];
 };
 
 /* 0 or -ENOMEM. */
-int lookup_init(struct lookup *l, const struct detect *d);
+int lookup_init(struct lookup *l, const struct engine *e);
 void lookup_done(struct lookup *l);
 
 /* The first finding of a connection and how many follow it; NULL: none. */

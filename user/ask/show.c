@@ -82,7 +82,7 @@ static enum exit_code answer(const struct inquiry *q, json_t **ret)
 		return ask_fail(ret, EXIT_NOTHING,
 				"no connection or finding '%.40s' (it may have closed; plimsoll leaks lists the present ones)",
 				id);
-	if (lookup_init(&l, &q->e->detect) < 0)
+	if (lookup_init(&l, q->e) < 0)
 		return ask_fail(ret, EXIT_FAIL, "out of memory");
 	rows = json_pack("[o]", card(q, &l, c));
 	lookup_done(&l);

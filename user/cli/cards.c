@@ -108,6 +108,8 @@ void print_show(const struct cli *c, json_t *rows)
 		     value_text(o, "pid").text, value_text(o, "uid").text,
 		     value_text(o, "holders").text);
 	text_line(o, "cgroup", "cgroup");
+	text_line(o, "container", "container_id");
+	text_line(o, "unit", "unit");
 	(void)printf("%-12s %s -> %s\n", "addresses", value_text(o, "local").text,
 		     value_text(o, "remote").text);
 	(void)printf("%-12s %s (by: %s), user %s, database %s, backend %s\n", "speaks",
@@ -120,6 +122,10 @@ void print_show(const struct cli *c, json_t *rows)
 	(void)printf("%-12s %s, variance %s ms2, jitter %s\n", "round trip",
 		     value_us(o, "rtt_us").text, value_text(o, "rtt_var_ms2").text,
 		     value_text(o, "jitter_rate").text);
+	if (json_is_string(json_object_get(o, "sql")))
+		paragraph(c, "statement", json_string_value(json_object_get(o, "sql")));
+	if (json_is_string(json_object_get(o, "trace_id")))
+		text_line(o, "trace", "trace_id");
 	print_marks(o);
 	print_pool(json_object_get(o, "pool"));
 	print_findings(c, json_object_get(o, "findings"));

@@ -130,10 +130,12 @@ void print_leaks(const struct cli *c, json_t *rows)
 			value_text(row, "endpoint"),
 			value_pair(row, "database", "user"),
 		};
+		const char *sql = json_string_value(json_object_get(row, "sql"));
 		char note[512];
 
+		/* What holds it says more than how it is known; `show` has both. */
 		(void)snprintf(note, sizeof(note), "%.40s: %.256s", value_text(row, "conn").text,
-			       value_text(row, "evidence").text);
+			       sql ? sql : value_text(row, "evidence").text);
 		if (t)
 			(void)table_add(t, cells,
 					strcmp(state.text, "confirmed") == 0 ? TONE_BAD : TONE_WARN,

@@ -25,6 +25,7 @@ static void startup(const uint8_t *bytes, size_t len, char user[static NAME_LEN]
 static const struct protocol mysql = {
 	.name = "mysql",
 	.wire = WIRE_MYSQL,
+	.dialect = SQL_MYSQL,
 	.usual_port = 3306,
 	.server_comms = { "mariadbd", "mysqld" },
 	.startup = startup,

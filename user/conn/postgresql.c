@@ -42,6 +42,7 @@ static void startup(const uint8_t *bytes, size_t len, char user[static NAME_LEN]
 static const struct protocol postgresql = {
 	.name = "postgresql",
 	.wire = WIRE_POSTGRESQL,
+	.dialect = SQL_POSTGRESQL,
 	.usual_port = 5432,
 	.server_comms = { "postgres" },
 	.startup = startup,

@@ -91,6 +91,7 @@ static struct plimsoll_bpf *open_sized(uint32_t slots)
 	(void)bpf_map__set_max_entries(bpf->maps.slots, slots);
 	(void)bpf_map__set_max_entries(bpf->maps.socks, slots);
 	(void)bpf_map__set_max_entries(bpf->maps.free_slots, slots);
+	(void)bpf_map__set_max_entries(bpf->maps.statements, 2 * slots);
 	return bpf;
 }
 
@@ -101,6 +102,7 @@ static const struct {
 	{ "on_tcp", "connections older than the observer", "iter/tcp" },
 	{ "on_file", "which processes hold a connection", "iter/task_file" },
 	{ "find_bases", "where sent bytes lie", "syscall program" },
+	{ "set_clock", "when a byte passed", "jiffies" },
 };
 
 /* Loads with the optional programs whose bit is set in `mask`. */

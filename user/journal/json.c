@@ -24,6 +24,12 @@ static json_t *text(const char *s)
 	return json_string(safe);
 }
 
+/* Text of our own making, safe already; "" is not known. */
+static json_t *shown(const char *s)
+{
+	return *s ? json_string(s) : json_null();
+}
+
 static json_t *number(uint64_t n)
 {
 	return n ? json_integer((json_int_t)n) : json_null();
@@ -77,8 +83,8 @@ json_t *finding_to_json(const struct finding *f, uint64_t now_ns)
 			 "activity", json_string(activity_name(c->activity)),
 			 "txn_s", seconds_since(c->txn_ns, until_ns),
 			 "quiet_s", seconds_since(c->last_ns, until_ns),
-			 "sql", json_null(),
-			 "trace_id", json_null(),
+			 "sql", shown(f->shape.sql),
+			 "trace_id", shown(f->shape.trace_id),
 			 "goroutine", json_null(),
 			 "thread", number(c->tid),
 			 "stack", json_null());

@@ -136,19 +136,23 @@ static enum token_kind dollar(struct lexer *l)
 
 /*
  * Whatever begins like a number, with all that hangs on it: 1_000, 0x1f, 1.5e-3, but also
- * 1..10, and MySQL's names that begin with a digit.
+ * 1..10, and MySQL's names that begin with a digit.  In PostgreSQL's the `$` is a part of the
+ * word, or not, by what the version takes for a number: 0x1f$a$ begins a string since 16.
  */
 static enum token_kind number(struct lexer *l)
 {
-	bool hex = peek(l, 0) == '0' && (peek(l, 1) | 0x20) == 'x';
+	bool hex = peek(l, 0) == '0' && (peek(l, 1) | 0x20) == 'x', letters = false;
 	char last = '\0', c;
 
 	for (; l->at < l->end; last = c, l->at++) {
 		c = *l->at;
 		if ((c == '+' || c == '-') && (last | 0x20) == 'e' && !hex && is_digit(peek(l, 1)))
 			continue;
-		if (c == '$' ? l->dialect != SQL_MYSQL : !continues_word(c) && c != '.')
+		if (c == '$' && l->dialect == SQL_POSTGRESQL)
+			return letters ? TOKEN_DOUBT : TOKEN_LITERAL;
+		if (!continues_word(c) && c != '.')
 			break;
+		letters = letters || begins_word(c);
 	}
 	return TOKEN_LITERAL;
 }
@@ -223,13 +227,11 @@ static bool is_executable_comment(const struct lexer *l)
 
 static bool is_line_comment(const struct lexer *l)
 {
-	char next = peek(l, 2);
-
 	if (l->dialect == SQL_MYSQL && *l->at == '#')
 		return true;
 	if (*l->at != '-' || peek(l, 1) != '-')
 		return false;
-	return l->dialect == SQL_POSTGRESQL || next == 0x7f || (next >= 0 && next <= ' ');
+	return l->dialect == SQL_POSTGRESQL || !peek(l, 2) || is_space(peek(l, 2));
 }
 
 /* How many bytes stand before the quote of a string that begins here; -1: none begins. */

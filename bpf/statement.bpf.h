@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The text of statements, kept inside transactions only: where requests are read
+ * anyway to be counted.  What is sent beside the text - values that are bound,
+ * passwords - is not copied.
+ */
+#ifndef PLIMSOLL_STATEMENT_BPF_H
+#define PLIMSOLL_STATEMENT_BPF_H
+
+#include "sent.bpf.h"
+
+struct statements_map {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 2 * SLOTS_DEFAULT);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u32);
+	__type(value, struct statement);
+};
+
+extern struct statements_map statements SEC(".maps");
+
+extern const volatile __u32 cfg_statement_bytes;	/* at least 256 */
+
+int keep_statement(__u64 address, __u32 index, __u32 gen, __u32 seq, __u32 n);
+
+/* The statement under way turned out to open a transaction. */
+static __always_inline void statement_opened(__u32 index)
+{
+	__u32 last = index * 2 + STATEMENT_LAST, opening = index * 2 + STATEMENT_OPENING;
+	struct statement *kept = bpf_map_lookup_elem(&statements, &last);
+
+	if (kept && bpf_map_update_elem(&statements, &opening, kept, BPF_ANY))
+		count(COUNT_STATEMENT_LOST);
+}
+
+#endif
