@@ -93,6 +93,8 @@ static void print_marks(json_t *o)
 {
 	if (json_is_true(json_object_get(o, "tls")))
 		line("encrypted", "yes: what is said on it cannot be read");
+	if (json_is_true(json_object_get(o, "compressed")))
+		line("compressed", "yes: what is said on it cannot be read");
 	if (json_is_true(json_object_get(o, "uncertain")))
 		line("uncertain", "yes: facts were lost, it will not be repaired");
 }
@@ -221,6 +223,7 @@ void print_doctor(const struct cli *c, json_t *rows)
 	print_facts(json_object_get(o, "facts"));
 	(void)printf("\nwhere it is blind\n");
 	(void)printf("%8s connections encrypted\n", value_text(blind, "encrypted").text);
+	(void)printf("%8s connections compressed\n", value_text(blind, "compressed").text);
 	(void)printf("%8s connections whose activity is not known (yet)\n",
 		     value_text(blind, "activity_unknown").text);
 	(void)printf("%8s connections about which facts were lost\n",
