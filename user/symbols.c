@@ -17,6 +17,7 @@
 #include "symbols/confine.h"
 #include "symbols/module.h"
 #include "symbols/perf_map.h"
+#include "symbols/stack.h"
 
 /* The file that is being read: the queries come ordered by file. */
 struct reading {
@@ -42,17 +43,30 @@ static bool read_all(void *to, size_t size)
 	return true;
 }
 
-static bool read_request(struct symbols_request *r)
+static bool read_queries(struct symbols_request *r)
 {
-	if (!read_all(r, offsetof(struct symbols_request, queries)))
-		return false;
-	if (r->head.magic != SYMBOLS_MAGIC || r->head.files > SYMBOLS_FILES_MAX ||
-	    r->head.queries > SYMBOLS_QUERIES_MAX)
+	if (r->head.files > SYMBOLS_FILES_MAX || r->head.queries > SYMBOLS_QUERIES_MAX ||
+	    !read_all(&r->pad, sizeof(r->pad)))
 		return false;
 	if (!read_all(r->queries, r->head.queries * sizeof(r->queries[0])))
 		return false;
 	for (uint32_t i = 0; i < r->head.queries; i++)
 		if (r->queries[i].file >= r->head.files)
+			return false;
+	return true;
+}
+
+static bool read_stack(struct symbols_stack *s)
+{
+	const size_t before = sizeof(s->head), after = offsetof(struct symbols_stack, maps);
+
+	if (s->head.files > SYMBOLS_FILES_MAX || s->head.queries > SYMBOLS_MAPS_MAX ||
+	    !read_all((char *)s + before, after - before) || s->len > sizeof(s->bytes))
+		return false;
+	if (!read_all(s->maps, s->head.queries * sizeof(s->maps[0])))
+		return false;
+	for (uint32_t i = 0; i < s->head.queries; i++)
+		if (s->maps[i].file >= s->head.files && s->maps[i].file != SYMBOLS_NO_FILE)
 			return false;
 	return true;
 }
@@ -127,23 +141,50 @@ static struct symbols_answer answer_to(const struct reading *r, const struct sym
 	return a;
 }
 
+static void say(const void *what, size_t size)
+{
+	if (write(STDOUT_FILENO, what, size) != (ssize_t)size)
+		_exit(1);
+}
+
+static void say_address(uint64_t address)
+{
+	say(&address, sizeof(address));
+}
+
+static void answer_all(const struct symbols_request *request)
+{
+	struct reading r = { .file = UINT32_MAX };
+
+	for (uint32_t i = 0; i < request->head.queries; i++) {
+		struct symbols_answer a;
+
+		turn_to(&r, &request->queries[i]);
+		a = answer_to(&r, &request->queries[i]);
+		a.query = i;
+		say(&a, sizeof(a));
+	}
+}
+
 int main(void)
 {
-	static struct symbols_request request;
-	struct reading r = { .file = UINT32_MAX };
+	static union {
+		struct symbols_head head;
+		struct symbols_request request;
+		struct symbols_stack stack;
+	} asked;
 
 	if (confine() < 0)
 		return 3;
-	if (!read_request(&request))
+	if (!read_all(&asked.head, sizeof(asked.head)))
 		return 2;
-	for (uint32_t i = 0; i < request.head.queries; i++) {
-		struct symbols_answer a;
-
-		turn_to(&r, &request.queries[i]);
-		a = answer_to(&r, &request.queries[i]);
-		a.query = i;
-		if (write(STDOUT_FILENO, &a, sizeof(a)) != (ssize_t)sizeof(a))
-			_exit(1);
+	if (asked.head.magic == SYMBOLS_MAGIC && read_queries(&asked.request)) {
+		answer_all(&asked.request);
+	} else if (asked.head.magic == SYMBOLS_STACK_MAGIC && read_stack(&asked.stack)) {
+		stack_follow(&asked.stack, say_address);
+		say_address(0);
+	} else {
+		return 2;
 	}
 	/* Nothing is tidied up: what was read may have left it in disorder. */
 	_exit(0);

@@ -15,7 +15,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 static void ask(const struct pclntab *t, uint64_t pc)
 {
 	struct pclntab_place p = { 0 };
+	uint64_t bytes;
 
+	(void)pclntab_frame(t, pc, &bytes);
 	if (!pclntab_find(t, pc, &p))
 		return;
 	if (!p.function || strlen(p.function) >= t->size)

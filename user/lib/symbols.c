@@ -48,60 +48,91 @@ void symbols_free(struct symbols *s)
 
 /* ---- where the addresses lie */
 
-static void place_in_file(struct lookup *l, size_t i, const struct mapping *m, uint64_t address)
-{
-	struct want *w = &l->wants[i];
+struct walk {
+	struct lookup *lookup;
+	const uint64_t *words;
+	size_t n;
+};
 
-	w->file = lookup_pin(l, m);
-	w->place.position = m->offset + (address - m->start);
-	l->frames[i].offset = w->place.position;
-	text_escape(m->name, l->frames[i].module, sizeof(l->frames[i].module));
+static bool in_file(const struct mapping *m)
+{
+	return m->inode && strncmp(m->name, "memfd:", 6) != 0;
 }
 
 /* Code that no file holds was made while the process ran; it may have left notes. */
-static void place_in_memory(struct lookup *l, size_t i, const struct mapping *m, uint64_t address)
+static uint32_t file_of(struct lookup *l, const struct mapping *m)
 {
-	struct want *w = &l->wants[i];
-	bool is_vdso = !strcmp(m->name, "[vdso]");
+	if (in_file(m))
+		return lookup_pin(l, m);
+	return m->executable && strcmp(m->name, "[vdso]") != 0 ? lookup_perf_map(l) : NO_FILE;
+}
 
-	w->file = m->executable && !is_vdso ? lookup_perf_map(l) : NO_FILE;
-	w->place.position = address;
-	l->frames[i].offset = is_vdso ? address - m->start : address;
-	text_escape(m->name[0] ? m->name : "[anon]", l->frames[i].module,
-		    sizeof(l->frames[i].module));
+static bool contains(const struct mapping *m, uint64_t address, size_t i)
+{
+	return address - (i > 0) >= m->start && address - (i > 0) < m->end;
 }
 
 static bool on_mapping(const struct mapping *m, void *arg)
 {
-	struct lookup *l = arg;
+	const struct walk *w = arg;
+	struct lookup *l = w->lookup;
+	bool hit = false;
 
 	if (!l->by_library[0])
 		l->by_library = language_by_library(m->name);
-	for (size_t i = 0; i < l->n; i++) {
-		uint64_t address = l->addrs[i];
-
-		if (address - (i > 0) < m->start || address - (i > 0) >= m->end)
-			continue;
-		if (m->inode && strncmp(m->name, "memfd:", 6) != 0)
-			place_in_file(l, i, m, address);
-		else
-			place_in_memory(l, i, m, address);
-	}
+	if (l->held_count == SYMBOLS_MAPS_MAX || (l->following && !m->executable))
+		return true;
+	for (size_t i = 0; i < w->n && !hit; i++)
+		hit = contains(m, w->words[i], i);
+	if (hit)
+		l->held[l->held_count++] =
+			(struct held_mapping){ .mapping = *m, .file = file_of(l, m) };
 	return true;
 }
 
-/* The last want is no frame: it asks what the executable is written in. */
-static void place_exe(struct lookup *l)
+int lookup_hold(struct lookup *l, const uint64_t *words, size_t n)
 {
-	struct want *w = &l->wants[l->n];
+	struct walk w = { .lookup = l, .words = words, .n = n };
 	char path[4096];
 	const char *name;
+	int r = mapping_walk(l->pid, on_mapping, &w);
 
-	w->place.position = SYMBOLS_NOWHERE;
-	w->file = lookup_pin_exe(l);
+	if (r < 0)
+		return r;
+	l->exe = lookup_pin_exe(l);
 	proc_exe(l->pid, path, sizeof(path));
 	name = strrchr(path, '/');
 	l->by_name = language_by_name(name ? name + 1 : path);
+	return 0;
+}
+
+static void place_at(struct lookup *l, size_t i, const struct held_mapping *h)
+{
+	const struct mapping *m = &h->mapping;
+	struct want *w = &l->wants[i];
+	struct frame *f = &l->frames[i];
+	uint64_t into = l->addrs[i] - m->start;
+
+	w->file = h->file;
+	w->place.position = in_file(m) ? m->offset + into : l->addrs[i];
+	f->offset = strcmp(m->name, "[vdso]") != 0 ? w->place.position : into;
+	text_escape(m->name[0] ? m->name : "[anon]", f->module, sizeof(f->module));
+}
+
+/* The last want is no frame: it asks what the executable is written in. */
+void lookup_place(struct lookup *l)
+{
+	l->frame_count = l->n;
+	for (size_t i = 0; i < l->n; i++) {
+		l->wants[i].place.is_return = i > 0;
+		l->frames[i].offset = l->addrs[i];
+		(void)snprintf(l->frames[i].module, sizeof(l->frames[i].module), "[unmapped]");
+		for (uint32_t k = 0; k < l->held_count; k++)
+			if (contains(&l->held[k].mapping, l->addrs[i], i))
+				place_at(l, i, &l->held[k]);
+	}
+	l->wants[l->n].place.position = SYMBOLS_NOWHERE;
+	l->wants[l->n].file = l->exe;
 }
 
 int symbols_start(struct symbols *s, uint32_t pid, const uint64_t *addrs, size_t n,
@@ -113,19 +144,14 @@ int symbols_start(struct symbols *s, uint32_t pid, const uint64_t *addrs, size_t
 	if (!l)
 		return -ENOMEM;
 	l->n = n < FRAMES_MAX ? n : FRAMES_MAX;
-	l->frame_count = l->n;
-	for (size_t i = 0; i < l->n; i++) {
-		l->addrs[i] = addrs[i];
-		l->wants[i].place.is_return = i > 0;
-		l->frames[i].offset = addrs[i];
-		(void)snprintf(l->frames[i].module, sizeof(l->frames[i].module), "[unmapped]");
-	}
-	r = mapping_walk(pid, on_mapping, l);
+	if (l->n)
+		memcpy(l->addrs, addrs, l->n * sizeof(*addrs));
+	r = lookup_hold(l, l->addrs, l->n);
 	if (r < 0) {
 		lookup_free(l);
 		return r;
 	}
-	place_exe(l);
+	lookup_place(l);
 	lookup_ask(l);
 	*ret = l;
 	return 0;

@@ -51,7 +51,27 @@ void symbols_free(struct symbols *s);
 int symbols_start(struct symbols *s, uint32_t pid, const uint64_t *addrs, size_t n,
 		  struct lookup **ret);
 
-/* Readable when it is worth calling lookup_step(); -1 when it is done already. */
+/* What a thread had in its registers when it entered the kernel. */
+struct registers {
+	uint64_t ip, sp, bp, bx, r12, r13, r14, r15;
+};
+
+#define STACK_BYTES_MAX	 8192 /* looked at */
+#define STACK_FRAMES_MAX 64
+
+/*
+ * The same for a stack that nobody has followed yet: `stack` holds `len` bytes from
+ * regs->sp upward.  Call frame information says where each caller is, and the chain of
+ * frame pointers where there is none; Go's own table for Go.  Who was followed how
+ * far depends on the reader: without it there is one frame, that of regs->ip.
+ */
+int symbols_start_stack(struct symbols *s, uint32_t pid, const struct registers *regs,
+			const uint8_t *stack, size_t len, struct lookup **ret);
+
+/*
+ * Readable when it is worth calling lookup_step(); -1 when it is done already.  Another
+ * one after lookup_step(), perhaps: a stack is followed first and looked up then.
+ */
 int lookup_fd(const struct lookup *l);
 
 /* True when all is known that ever will be.  Call it also now and then: it keeps the deadline. */

@@ -35,7 +35,7 @@ struct lookup *lookup_new(struct symbols *s, uint32_t pid)
 	return l;
 }
 
-static void stop_helper(struct lookup *l)
+void lookup_stop(struct lookup *l)
 {
 	struct symbols *s = l->symbols;
 
@@ -57,7 +57,7 @@ void lookup_free(struct lookup *l)
 {
 	if (!l)
 		return;
-	stop_helper(l);
+	lookup_stop(l);
 	for (uint32_t i = 0; i < l->file_count; i++)
 		if (l->files[i].pin >= 0)
 			(void)close(l->files[i].pin);
@@ -171,7 +171,7 @@ static void add_script(struct lookup *l)
 
 static void finish(struct lookup *l)
 {
-	stop_helper(l);
+	lookup_stop(l);
 	mark_application(l);
 	if (l->n && !strcmp(l->by_name, "python"))
 		add_script(l);
@@ -183,6 +183,12 @@ bool lookup_step(struct lookup *l)
 {
 	bool over = clock_now_ns() - l->started_ns >= DEADLINE_NS;
 
+	if (l->following) {
+		if (!lookup_follow(l))
+			return false;
+		lookup_place(l);
+		lookup_ask(l);
+	}
 	if (!l->running)
 		return true;
 	while (l->answered < l->asked_count) {
@@ -224,7 +230,7 @@ static void say_unread(struct lookup *l, uint32_t file, const char *why)
 	}
 }
 
-static const char *why_not(const struct lookup *l, const struct mapped_file *f)
+const char *lookup_why_not(const struct lookup *l, const struct mapped_file *f)
 {
 	if (f->kind != SYMBOLS_ELF)
 		return NULL;
@@ -246,7 +252,7 @@ static uint32_t choose_questions(struct lookup *l, struct symbols_request *reque
 
 	for (uint32_t file = 0; file < l->file_count; file++) {
 		struct mapped_file *f = &l->files[file];
-		const char *why = why_not(l, f);
+		const char *why = lookup_why_not(l, f);
 		uint32_t before = l->asked_count;
 
 		if (why)
@@ -288,10 +294,21 @@ static bool has_room(struct symbols *s)
 	return busy < HELPERS_MAX;
 }
 
+bool lookup_run(struct lookup *l, const void *request, size_t size)
+{
+	struct symbols *s = l->symbols;
+
+	if (!s->helper[0] || access(s->helper, X_OK) || !has_room(s) ||
+	    helper_start(s->helper, request, size, lookup_open_files, l, &l->helper) < 0)
+		return false;
+	l->running = true;
+	s->running++;
+	return true;
+}
+
 void lookup_ask(struct lookup *l)
 {
 	struct symbols_request request = { .head.magic = SYMBOLS_MAGIC };
-	struct symbols *s = l->symbols;
 	size_t size = offsetof(struct symbols_request, queries);
 
 	for (size_t i = 0; i <= l->n; i++)
@@ -300,11 +317,6 @@ void lookup_ask(struct lookup *l)
 	request.head.files = choose_questions(l, &request);
 	request.head.queries = l->asked_count;
 	size += l->asked_count * sizeof(request.queries[0]);
-	if (l->asked_count && s->helper[0] && !access(s->helper, X_OK) && has_room(s) &&
-	    !helper_start(s->helper, &request, size, lookup_open_files, l, &l->helper)) {
-		l->running = true;
-		s->running++;
-		return;
-	}
-	finish(l);
+	if (!l->asked_count || !lookup_run(l, &request, size))
+		finish(l);
 }

@@ -9,7 +9,7 @@
 #include "lib/symbols_cache.h"
 
 #define HELPERS_MAX 4 /* at once, and those that do not go count too */
-#define NO_FILE	    UINT32_MAX
+#define NO_FILE	    SYMBOLS_NO_FILE
 
 struct symbols {
 	const struct frame_rule *rules;
@@ -34,6 +34,12 @@ struct want {
 	bool known;
 };
 
+/* Memory of the process in which some address lies. */
+struct held_mapping {
+	struct mapping mapping;
+	uint32_t file; /* index, or NO_FILE */
+};
+
 struct lookup {
 	struct symbols *symbols;
 	uint32_t pid;
@@ -42,11 +48,17 @@ struct lookup {
 	uint64_t addrs[FRAMES_MAX];
 	size_t n;
 	struct want wants[FRAMES_MAX + 1]; /* the last: the executable itself */
+	struct held_mapping held[SYMBOLS_MAPS_MAX];
+	uint32_t held_count;
 	struct mapped_file files[SYMBOLS_FILES_MAX];
 	uint32_t file_count;
+	uint32_t exe; /* its index, or NO_FILE */
 
 	struct helper helper;
 	bool running;
+	bool following;	     /* it is asked for the addresses first */
+	uint64_t address;    /* the part of the next one that has come */
+	size_t address_have;
 	uint32_t asked[FRAMES_MAX + 1]; /* which want query i is */
 	uint32_t asked_count, answered;
 	struct symbols_answer answer; /* the part of it that has come */
@@ -67,8 +79,24 @@ uint32_t lookup_pin(struct lookup *l, const struct mapping *m);
 uint32_t lookup_pin_exe(struct lookup *l);
 uint32_t lookup_perf_map(struct lookup *l);
 
+/* Holds the mappings in which some of `words` lie, all but the first as return addresses. */
+int lookup_hold(struct lookup *l, const uint64_t *words, size_t n);
+
+/* Where l->addrs lie among what is held. */
+void lookup_place(struct lookup *l);
+
+/* Why a file is not to be read, or NULL. */
+const char *lookup_why_not(const struct lookup *l, const struct mapped_file *f);
+
 /* Takes what is remembered, and starts the reader for the rest. */
 void lookup_ask(struct lookup *l);
+
+/* Starts the reader with a request, if there is one and not too many are at work. */
+bool lookup_run(struct lookup *l, const void *request, size_t size);
+void lookup_stop(struct lookup *l);
+
+/* Of lib/symbols_stack.c: true when the stack is followed to its end. */
+bool lookup_follow(struct lookup *l);
 
 /* In the new process: the files of the request, opened from SYMBOLS_FD on. */
 int lookup_open_files(void *lookup);

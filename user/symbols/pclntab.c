@@ -16,6 +16,7 @@
 
 /* Of a function's record */
 #define FUNC_NAME	4
+#define FUNC_SP		16
 #define FUNC_FILE	20
 #define FUNC_LINE	24
 #define FUNC_DATA_COUNT 28
@@ -186,11 +187,11 @@ static void place_of(const struct pclntab *t, uint64_t record, uint64_t into,
 		p->line = (uint32_t)line;
 }
 
-bool pclntab_find(const struct pclntab *t, uint64_t pc, struct pclntab_place *ret)
+/* The record of the function that contains `pc`, and how far into it that is. */
+static bool find_record(const struct pclntab *t, uint64_t pc, uint64_t *ret, uint64_t *ret_into)
 {
 	uint64_t want = pc - t->text_start;
 	uint64_t low = 0, high = t->functions;
-	struct pclntab_place p = { 0 };
 	uint64_t record;
 
 	if (pc < t->text_start || want >= u32_at(t, t->table + t->functions * 8) ||
@@ -208,10 +209,34 @@ bool pclntab_find(const struct pclntab *t, uint64_t pc, struct pclntab_place *re
 	record = t->table + u32_at(t, t->table + low * 8 + 4);
 	if (!fits(t, record, FUNC_MIN) || u32_at(t, record) > want)
 		return false;
+	*ret = record;
+	*ret_into = want - u32_at(t, record);
+	return true;
+}
+
+bool pclntab_find(const struct pclntab *t, uint64_t pc, struct pclntab_place *ret)
+{
+	struct pclntab_place p = { 0 };
+	uint64_t record, into;
+
+	if (!find_record(t, pc, &record, &into))
+		return false;
 	p.function = text_at(t, t->names, u32_at(t, record + FUNC_NAME));
 	if (!p.function)
 		return false;
-	place_of(t, record, want - u32_at(t, record), &p);
+	place_of(t, record, into, &p);
 	*ret = p;
+	return true;
+}
+
+bool pclntab_frame(const struct pclntab *t, uint64_t pc, uint64_t *ret_bytes)
+{
+	uint64_t record, into;
+	int64_t bytes;
+
+	if (!find_record(t, pc, &record, &into) ||
+	    !value_at(t, u32_at(t, record + FUNC_SP), into, &bytes) || bytes < 0)
+		return false;
+	*ret_bytes = (uint64_t)bytes;
 	return true;
 }

@@ -37,4 +37,7 @@ struct pclntab_place {
 /* False when no function of the table contains `pc`. */
 bool pclntab_find(const struct pclntab *t, uint64_t pc, struct pclntab_place *ret);
 
+/* How far above the stack pointer the return address lies, at `pc`. */
+bool pclntab_frame(const struct pclntab *t, uint64_t pc, uint64_t *ret_bytes);
+
 #endif
