@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "culprits.h"
 #include "engine.h"
 #include "events.h"
 #include "lib/cleanup.h"
@@ -292,7 +293,11 @@ void engine_tick(struct engine *e, uint64_t now_ns)
 	count_holders_when_due(e);
 	levels_update(&e->levels, &e->conns, now_ns);
 	detect_run(&e->detect, &e->config.detect, &e->conns, &e->levels, now_ns, on_finding, e);
+	if (e->culprits)
+		culprits_step(e->culprits, &e->detect);
 	findings_for_each(&e->detect, f) {
+		if (e->culprits)
+			culprits_want(e->culprits, f);
 		if (f->state == FINDING_SUSPECT && !f->checked)
 			check_suspect(e, f);
 		else if (f->state == FINDING_CONFIRMED)
@@ -481,7 +486,11 @@ static int open_events(struct engine *e)
 		.tier = (enum evidence_tier)e->config.evidence.tier,
 	};
 
-	return events_open(&e->events, &opt, on_record, e);
+	int r = events_open(&e->events, &opt, on_record, e);
+
+	if (!r && opt.tier != TIER_OFF)
+		r = culprits_new(e->events, &e->culprits);
+	return r;
 }
 
 int engine_open(struct engine *e, const struct engine_options *opt)
@@ -511,6 +520,8 @@ void engine_close(struct engine *e)
 {
 	journal_close(e->journal);
 	e->journal = NULL;
+	culprits_free(e->culprits);
+	e->culprits = NULL;
 	events_close(e->events);
 	e->events = NULL;
 	detect_done(&e->detect);
