@@ -106,6 +106,29 @@ void print_pools(const struct cli *c, json_t *rows)
 	finish(c, t);
 }
 
+/* " by forget (app.c:12), goroutine 7": the code that leaked, as far as it is known. */
+static void name_culprit(json_t *row, char *out, size_t size)
+{
+	const char *goroutine = json_string_value(json_object_get(row, "goroutine"));
+	json_t *frame;
+	size_t i;
+
+	out[0] = '\0';
+	json_array_foreach(json_object_get(row, "stack"), i, frame) {
+		const char *file = json_string_value(json_object_get(frame, "file"));
+		const char *slash = file ? strrchr(file, '/') : NULL;
+
+		if (!json_is_true(json_object_get(frame, "application")))
+			continue;
+		(void)snprintf(out, size, " by %.96s (%.64s:%.12s)%s%.20s",
+			       value_text(frame, "function").text,
+			       slash ? slash + 1 : value_text(frame, "file").text,
+			       value_text(frame, "line").text, goroutine ? ", goroutine " : "",
+			       goroutine ? goroutine : "");
+		return;
+	}
+}
+
 void print_leaks(const struct cli *c, json_t *rows)
 {
 	static const struct column columns[] = {
@@ -131,10 +154,12 @@ void print_leaks(const struct cli *c, json_t *rows)
 			value_pair(row, "database", "user"),
 		};
 		const char *sql = json_string_value(json_object_get(row, "sql"));
-		char note[512];
+		char note[512], culprit[256];
 
 		/* What holds it says more than how it is known; `show` has both. */
-		(void)snprintf(note, sizeof(note), "%.40s: %.256s", value_text(row, "conn").text,
+		name_culprit(row, culprit, sizeof(culprit));
+		(void)snprintf(note, sizeof(note), "%.40s%.220s: %.200s",
+			       value_text(row, "conn").text, culprit,
 			       sql ? sql : value_text(row, "evidence").text);
 		if (t)
 			(void)table_add(t, cells,
