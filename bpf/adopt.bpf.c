@@ -52,7 +52,6 @@ static __always_inline void adopt(struct sock_common *c, const struct tcp_sock *
 	s->uid = uid;
 	fill_remote(s, c);
 	fill_local(s, c);
-	s->rx_next = tp->rcv_nxt;
 	s->tx_next = s->tx_msg = tp->snd_una;
 	s->rx_bytes = tp->bytes_received;
 	s->tx_bytes = tp->bytes_acked;

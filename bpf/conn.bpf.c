@@ -50,7 +50,7 @@ static __always_inline void established(const struct sock *sk, struct slot *s)
 	s->phase = PHASE_HELLO;
 	s->tcp_state = TCP_ESTABLISHED;
 	fill_local(s, &sk->__sk_common);
-	s->rx_next = tp->rcv_nxt;
+	s->rx_bytes = tp->bytes_received;
 	s->tx_next = s->tx_msg = tp->snd_una;
 	slot_unlock(s);
 }

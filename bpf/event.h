@@ -23,10 +23,10 @@ enum phase {
 	PHASE_FREE = 0,		/* nobody's slot */
 	PHASE_OPENING = 1,	/* SYN sent */
 	PHASE_HELLO = 2,	/* established, nothing recognised yet */
-	PHASE_NEGOTIATE = 3,	/* SSLRequest or GSSENCRequest sent, one byte to come */
-	PHASE_AUTH = 4,		/* start-up packet sent, no ReadyForQuery yet */
-	PHASE_READY = 5,	/* authenticated; ReadyForQuery marks are read */
-	PHASE_BLIND = 6,	/* encrypted: only its life and its silence are seen */
+	PHASE_NEGOTIATE = 3,	/* SSLRequest or GSSENCRequest sent, one byte to come; MySQL: greeted */
+	PHASE_AUTH = 4,		/* start-up packet sent, not let in yet */
+	PHASE_READY = 5,	/* authenticated; answers are followed */
+	PHASE_BLIND = 6,	/* encrypted or compressed: only its life and its silence are seen */
 	PHASE_ADOPTED = 7,	/* older than we are: nothing recognised yet */
 	PHASE_CLOSED = 8,	/* over; the slot is on its way to be free */
 };
@@ -35,17 +35,35 @@ enum phase {
 enum wire {
 	WIRE_UNKNOWN = 0,
 	WIRE_POSTGRESQL = 1,
+	WIRE_MYSQL = 2,		/* MariaDB too */
 };
 
 /* slot.flags */
 #define SLOT_ADOPTED	0x01	/* older than the observer: ages are lower bounds */
 #define SLOT_TLS	0x02	/* encrypted by TLS */
-#define SLOT_GSS	0x04	/* encrypted by GSSAPI */
+#define SLOT_GSS	0x04	/* PostgreSQL: encrypted by GSSAPI */
+#define SLOT_COMPRESSED	0x04	/* MySQL, which knows no such thing: compressed */
 #define SLOT_UNFRAMED	0x08	/* answers: message boundaries lost, look for an edge */
 #define SLOT_UNCOUNTED	0x10	/* requests: how many are open is not known */
 #define SLOT_BUSY	0x20	/* a request is being worked on or answered */
 #define SLOT_EDGE	0x40	/* a request was acknowledged, its answer has not begun */
 #define SLOT_SYNC	0x80	/* the last request counted ended in Sync, not in Query */
+
+/* How far PostgreSQL's answers were read: a message's header split over segments. */
+struct postgresql_notes {
+	__u8 head[4];		/* its length field */
+	__u8 type;		/* its type; 0 between messages */
+	__u8 have;		/* bytes of it collected, 0..5 */
+};
+
+/* How far MySQL's were: see bpf/mysql_answer.bpf.h and bpf/mysql_request.bpf.h. */
+struct mysql_notes {
+	__u16 columns;		/* definitions still to come of the result under way */
+	__u8 part;		/* low half: of the answer; high half: bytes to pass over */
+	__u8 step;		/* low 5 bits: within a packet; high 3: request header, bytes held */
+	__u8 half;		/* the first byte of a number in two */
+	__u8 caps;		/* what client and server agreed on, and what was noticed */
+};
 
 /*
  * One connection.  Three cache lines: the first is written by every segment
@@ -56,14 +74,15 @@ struct slot {
 	__u32 lock;		/* sequence count, odd while being written */
 	__u32 gen;		/* how many connections this slot has served */
 	__u64 last_ns;		/* last byte in either direction, CLOCK_MONOTONIC */
-	__u32 rx_next;		/* TCP sequence up to which answers were read */
 	__u32 rx_left;		/* bytes still to come of the message under way */
 	__u32 tx_next;		/* TCP sequence up to which requests were acknowledged */
 	__u32 tx_msg;		/* TCP sequence of the next request message */
-	__u8 rx_head[4];	/* length field of a message split over segments */
-	__u8 rx_type;		/* its type; 0 between messages */
-	__u8 rx_have;		/* bytes of header collected, 0..5 */
-	__u8 status;		/* last ready mark: 'I', 'T', 'E'; 0 unknown */
+	__u32 asked;		/* MySQL: commands to be answered, runs of a kind, first lowest */
+	union {
+		struct postgresql_notes pg;
+		struct mysql_notes my;
+	};
+	__u8 status;		/* last ready mark: 'I', 'T', 'E' (not MySQL); 0 unknown */
 	__u8 phase;		/* enum phase */
 	__u32 queries;		/* answers finished since authentication */
 	__u8 flags;		/* SLOT_* */
@@ -122,6 +141,33 @@ struct statement {
 
 _Static_assert(sizeof(struct statement) == 16 + STATEMENT_MAX, "struct statement is ABI");
 
+/*
+ * Who sent the statement that opened the transaction: thread, goroutine, and what
+ * unwinding its stack needs.  Keyed by slot.
+ */
+#define SNAPSHOT_BYTES 8192
+
+struct stack_snapshot {
+	__u32 gen;
+	__u32 tid;
+	__u64 ns;
+	__u64 ip, sp, bp, bx, r12, r13, r14, r15;	/* at the system call's entry */
+	__u64 goroutine[2];	/* what Go before and since 1.23 has at its g's goid */
+	__u32 len;		/* bytes of the stack, from sp upward */
+	__u32 pad;
+	char thread[16];
+	__u8 bytes[SNAPSHOT_BYTES];
+};
+
+_Static_assert(sizeof(struct stack_snapshot) == 120 + SNAPSHOT_BYTES, "stack_snapshot is ABI");
+
+/* How much evidence is taken of who sent what. */
+enum evidence_tier {
+	TIER_OFF = 0,
+	TIER_TRANSACTIONS = 1,	/* of each statement that opens a transaction */
+	TIER_ALL = 2,		/* of each statement */
+};
+
 /* Ring records.  Kinds are numbered by hand and never reused. */
 enum rec_type {
 	REC_STARTUP = 1,	/* struct rec_startup */
@@ -138,7 +184,12 @@ struct rec_hdr {
 	__u64 ts_ns;
 };
 
-/* The start-up packet as sent: parameter names and values, no secret in it. */
+/*
+ * Who logs in, and where to, with no secret in it.  PostgreSQL: the start-up packet
+ * as sent, parameter names and values.  MySQL, whose packet also holds the password's
+ * scramble: made here of its capabilities (4 bytes, lowest first), the user's name
+ * and the database's, each ended by NUL; the latter absent when it could not be read.
+ */
 struct rec_startup {
 	struct rec_hdr hdr;
 	__u32 size;		/* as the packet states it */
@@ -177,8 +228,10 @@ struct shared {
 	X(RX_LOST, rx_lost, "answers not read: not the bytes of the protocol")                     \
 	X(TX_UNREADABLE, tx_unreadable, "requests not counted: no longer in the send queue")       \
 	X(TX_LOST, tx_lost, "requests not counted: not the bytes of the protocol")                 \
+	X(TX_DEEP, tx_deep, "requests not followed: too many before their answers")                \
 	X(STARTUP_LOST, startup_lost, "user and database unknown: start-up packet not readable")   \
 	X(STATEMENT_LOST, statement_lost, "statements not kept: no room or not readable")          \
+	X(SNAPSHOT_LOST, snapshot_lost, "stacks not kept: no room")                                \
 	X(ADOPT_CLASH, adopt_clash, "connections that closed while they were being adopted")
 
 enum counter {

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Where the maps live; everything else only declares them (maps.bpf.h). */
-#include "maps.bpf.h"
+#include "sent.bpf.h"
 
 struct slots_map slots SEC(".maps");
 struct socks_map socks SEC(".maps");
 struct free_slots_map free_slots SEC(".maps");
 struct ring_map ring SEC(".maps");
 struct counters_map counters SEC(".maps");
+struct buffers_map buffers SEC(".maps");
 struct shared shared;
 const volatile __u32 cfg_slots = SLOTS_DEFAULT;
 const volatile __u64 cfg_tick_ns = 4000000;

@@ -2,8 +2,6 @@
 /* Functions of their own for the verifier: proved once, not once for every path to them. */
 #include "sent.bpf.h"
 
-struct buffers_map buffers SEC(".maps");
-
 extern const void page_offset_base __ksym __weak;
 extern const void vmemmap_base __ksym __weak;
 

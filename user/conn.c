@@ -212,7 +212,8 @@ static void refresh(struct conn *c, const struct slot *s)
 	c->phase = s->phase;
 	c->tcp_state = s->tcp_state;
 	c->tls = s->flags & SLOT_TLS;
-	c->gss = s->flags & SLOT_GSS;
+	c->gss = s->flags & SLOT_GSS && s->protocol != WIRE_MYSQL;
+	c->compressed = s->flags & SLOT_COMPRESSED && s->protocol == WIRE_MYSQL;
 	/* Bound late: at the first look connect() may not have chosen it yet. */
 	memcpy(c->local.ip, s->laddr, sizeof(c->local.ip));
 	c->local.port = s->lport;
@@ -304,12 +305,19 @@ void conns_holders_begin(struct conns *t)
 	t->server_count = 0;
 }
 
+static bool is_server_of(const struct protocol *p, const struct holder *h)
+{
+	for (size_t i = 0; i < SERVER_COMMS && p->server_comms[i]; i++)
+		if (strncmp(p->server_comms[i], h->comm, sizeof(h->comm)) == 0)
+			return true;
+	return false;
+}
+
 /* Who listens tells what is spoken there, to clients on this host. */
 static void apply_listener(struct conns *t, const struct holder *h)
 {
 	for_each(protocol, it) {
-		if (strncmp((*it)->server_comm, h->comm, sizeof(h->comm)) != 0 ||
-		    t->server_count == LOCAL_SERVERS)
+		if (!is_server_of(*it, h) || t->server_count == LOCAL_SERVERS)
 			continue;
 		t->servers[t->server_count++] = (struct local_server){
 			.netns = h->netns,
@@ -452,6 +460,11 @@ void conns_guess_protocols(struct conns *t)
 bool conn_is_listed(const struct conn *c)
 {
 	return c->protocol && c->stage != STAGE_TERMINATED && c->phase > PHASE_HELLO;
+}
+
+bool conn_is_opaque(const struct conn *c)
+{
+	return c->tls || c->gss || c->compressed;
 }
 
 uint64_t conn_quiet_ns(const struct conn *c, uint64_t now_ns)

@@ -52,19 +52,26 @@ enum evidence {
 #define NAME_LEN    64		/* PostgreSQL and MySQL names fit, with their end */
 #define CONN_ID_LEN 32
 #define HOLDERS_UNKNOWN 0	/* nobody has counted them yet */
+#define SERVER_COMMS	2
+#define GOODBYE_MAX	8
 
 struct protocol {
 	const char *name;	/* as printed */
 	uint8_t wire;		/* enum wire: the kernel side's number for it */
 	enum sql_dialect dialect;
 	uint16_t usual_port;
-	const char *server_comm;	/* what its server's process is called */
+	const char *server_comms[SERVER_COMMS];	/* what its server's process may be called */
 	/*
-	 * Reads user and database out of a start-up packet.  `bytes` may be cut
-	 * short; what is not there stays as it was.  Raw text, always terminated.
+	 * Reads user and database out of what came of a start-up packet (struct
+	 * rec_startup).  `bytes` may be cut short; what is not there stays as it
+	 * was.  Raw text, always terminated.
 	 */
 	void (*startup)(const uint8_t *bytes, size_t len, char user[static NAME_LEN],
 			char database[static NAME_LEN]);
+	/* What a client says before it leaves, and what that is called. */
+	const char *goodbye_name;
+	uint8_t goodbye[GOODBYE_MAX];
+	size_t goodbye_len;
 };
 REGISTRY(protocol);
 
@@ -90,6 +97,7 @@ struct conn {
 	char user[NAME_LEN], database[NAME_LEN];
 	uint32_t backend_pid;
 	bool tls, gss;		/* encrypted: the wire cannot be read */
+	bool compressed;	/* nor can it be here */
 
 	/* what it is doing */
 	enum stage stage;
@@ -181,6 +189,9 @@ struct conn *conns_find_cookie(struct conns *t, uint64_t cookie);
 
 /* Whether it belongs in a list of database connections: recognised and not over. */
 bool conn_is_listed(const struct conn *c);
+
+/* Whether what is said on it cannot be read, and nothing can be said either. */
+bool conn_is_opaque(const struct conn *c);
 
 /* For how long no byte has passed in either direction. */
 uint64_t conn_quiet_ns(const struct conn *c, uint64_t now_ns);

@@ -110,8 +110,17 @@ struct page {
 	unsigned long flags;
 };
 
+struct thread_struct {
+	unsigned long fsbase;
+};
+
+struct pt_regs {
+	unsigned long r15, r14, r13, r12, bp, bx, ip, sp;
+};
+
 struct task_struct {
 	int tgid;
+	struct thread_struct thread;
 	struct task_struct *group_leader;
 	u64 start_boottime;
 	char comm[16];

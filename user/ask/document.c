@@ -126,7 +126,7 @@ static void set_culprit(json_t *o, const struct engine *e, const struct conn *c)
 	set(o, "sql", *shape.sql ? json_string(shape.sql) : json_null());
 	set(o, "trace_id", *shape.trace_id ? json_string(shape.trace_id) : json_null());
 	set(o, "goroutine", json_null());
-	set(o, "thread", number(c->tid));
+	set(o, "thread", c->tid ? json_sprintf("%u", c->tid) : json_null());
 	set(o, "stack", json_null());
 }
 
@@ -156,7 +156,7 @@ static json_t *variance(const struct conn *c)
 static json_t *queries(const struct conn *c)
 {
 	/* Nobody counted them where the wire cannot be read, or before we came. */
-	if (!c->protocol || c->tls || c->gss || (c->adopted && !c->queries))
+	if (!c->protocol || conn_is_opaque(c) || (c->adopted && !c->queries))
 		return json_null();
 	return json_integer((json_int_t)c->queries);
 }
@@ -204,6 +204,7 @@ json_t *document_conn(struct lookup *l, const struct conn *c, uint64_t now_ns)
 	set(o, "uid", c->pid ? json_integer(c->uid) : json_null());
 	set(o, "holders", c->holders == HOLDERS_UNKNOWN ? json_null() : json_integer(c->holders));
 	set(o, "tls", json_boolean(c->tls));
+	set(o, "compressed", json_boolean(c->compressed));
 	set(o, "adopted", json_boolean(c->adopted));
 	set(o, "uncertain", json_boolean(c->uncertain));
 	set(o, "protocol_evidence", c->protocol ? json_string(evidence_name(c->evidence)) :

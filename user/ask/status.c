@@ -7,7 +7,7 @@
 #include "lib/clock.h"
 
 struct census {
-	json_int_t listed, tls, unrecognised, unknown, uncertain;
+	json_int_t listed, tls, compressed, unrecognised, unknown, uncertain;
 };
 
 static struct census count_conns(const struct inquiry *q)
@@ -19,6 +19,7 @@ static struct census count_conns(const struct inquiry *q)
 			continue;
 		n.listed += conn_is_listed(c);
 		n.tls += c->tls || c->gss;
+		n.compressed += c->compressed;
 		n.unrecognised += !c->protocol;
 		n.unknown += conn_is_listed(c) && c->activity == ACTIVITY_UNKNOWN;
 		n.uncertain += c->uncertain;
@@ -119,8 +120,9 @@ static enum exit_code answer_doctor(const struct inquiry *q, json_t **ret)
 	if (ask_only(q, names, ret) != EXIT_OK)
 		return EXIT_USAGE;
 	(void)uname(&kernel);
-	blind = json_pack("{s:I, s:I, s:I, s:I}", "encrypted", n.tls, "activity_unknown", n.unknown,
-			  "not_recognised", n.unrecognised, "uncertain", n.uncertain);
+	blind = json_pack("{s:I, s:I, s:I, s:I, s:I}", "encrypted", n.tls, "compressed",
+			  n.compressed, "activity_unknown", n.unknown, "not_recognised",
+			  n.unrecognised, "uncertain", n.uncertain);
 	return ask_done("doctor",
 			json_pack("[{s:s, s:o, s:o, s:o}]", "kernel", kernel.release, "facts",
 				  facts(q->e), "counters", losses(q->e), "blind", blind),

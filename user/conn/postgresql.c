@@ -10,30 +10,9 @@
  */
 #include <string.h>
 
-#include "conn.h"
+#include "conn/names.h"
 
 #define PAIRS_AT 8
-
-/* The string at *at, moving *at behind its end; NULL when it has none. */
-static const char *next_string(const uint8_t *bytes, size_t len, size_t *at)
-{
-	const uint8_t *end = *at < len ? memchr(bytes + *at, 0, len - *at) : NULL;
-	const char *s = (const char *)bytes + *at;
-
-	if (!end)
-		return NULL;
-	*at = (size_t)(end - bytes) + 1;
-	return s;
-}
-
-/* Zero-filled to its end, so that equal names are equal bytes. */
-static void set_name(char name[static NAME_LEN], const char *text)
-{
-	size_t len = strnlen(text, NAME_LEN - 1);
-
-	memset(name, 0, NAME_LEN);
-	memcpy(name, text, len);
-}
 
 static void startup(const uint8_t *bytes, size_t len, char user[static NAME_LEN],
 		    char database[static NAME_LEN])
@@ -42,8 +21,8 @@ static void startup(const uint8_t *bytes, size_t len, char user[static NAME_LEN]
 	const char *key, *value;
 	size_t at = PAIRS_AT;
 
-	while ((key = next_string(bytes, len, &at)) && *key) {
-		value = next_string(bytes, len, &at);
+	while ((key = names_next(bytes, len, &at)) && *key) {
+		value = names_next(bytes, len, &at);
 		if (!value)
 			break;
 		if (strcmp(key, "user") == 0)
@@ -55,9 +34,9 @@ static void startup(const uint8_t *bytes, size_t len, char user[static NAME_LEN]
 	if (key && !*key && (!said_database || !*said_database))
 		said_database = said_user;
 	if (said_user && *said_user)
-		set_name(user, said_user);
+		names_set(user, said_user);
 	if (said_database && *said_database)
-		set_name(database, said_database);
+		names_set(database, said_database);
 }
 
 static const struct protocol postgresql = {
@@ -65,7 +44,10 @@ static const struct protocol postgresql = {
 	.wire = WIRE_POSTGRESQL,
 	.dialect = SQL_POSTGRESQL,
 	.usual_port = 5432,
-	.server_comm = "postgres",
+	.server_comms = { "postgres" },
 	.startup = startup,
+	.goodbye_name = "Terminate",
+	.goodbye = { 'X', 0, 0, 0, 4 },
+	.goodbye_len = 5,
 };
 REGISTER(protocol, postgresql);

@@ -2,7 +2,7 @@
 /*
  * close: says the protocol's own goodbye on the client's behalf, then shuts the
  * connection down.  The server ends the session as if the client had closed it,
- * without an error in its log.  Encrypted: only the shutdown.
+ * without an error in its log.  Encrypted or compressed: only the shutdown.
  */
 #include <errno.h>
 #include <sys/socket.h>
@@ -16,13 +16,13 @@ static enum reason suits(const struct conn *c)
 
 static int say_goodbye(struct operation *op)
 {
-	static const char terminate[] = { 'X', 0, 0, 0, 4 };
+	const struct protocol *p = op->conn.protocol;
 	ssize_t n;
 
-	if (op->conn.tls || op->conn.gss || op->conn.protocol->wire != WIRE_POSTGRESQL)
+	if (conn_is_opaque(&op->conn))
 		return 0;
-	n = send(op->sock, terminate, sizeof(terminate), MSG_DONTWAIT | MSG_NOSIGNAL);
-	return operation_step(op, "goodbye", n < 0 ? -errno : 0, "Terminate");
+	n = send(op->sock, p->goodbye, p->goodbye_len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	return operation_step(op, "goodbye", n < 0 ? -errno : 0, p->goodbye_name);
 }
 
 /* A goodbye that cannot be said is no reason to leave the session open. */

@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * MySQL: what the client asks, packet by packet, and what kind of answer follows.
+ *
+ * A packet is a length (3 bytes, lowest first), a number, a body.  A command is
+ * a packet with number 0; others go on with one, or with a login.  Kinds of answer
+ * that are still to come are kept in order, as runs of a kind and how many: four
+ * runs of up to 31, in one word.  Of the text only the first word is looked at: it
+ * tells whether an error can have ended the transaction behind our back.
+ */
+#ifndef PLIMSOLL_MYSQL_REQUEST_BPF_H
+#define PLIMSOLL_MYSQL_REQUEST_BPF_H
+
+#include "wire.bpf.h"
+
+/* mysql_notes.caps: what the two sides agreed on, and what was noticed since. */
+#define CAP_NO_EOF	0x01	/* definitions of columns are not ended by an EOF packet */
+#define CAP_EOF_KNOWN	0x02	/* CAP_NO_EOF is known */
+#define CAP_META_FIRST	0x04	/* MySQL: whether definitions follow is said before their number */
+#define CAP_META_LAST	0x08	/* MariaDB: it is said behind it */
+#define CAP_MANUAL	0x10	/* autocommit is off */
+#define CAP_DOUBTFUL	0x20	/* a statement that ANSWER_DOUBTFUL is for was prepared */
+#define CAP_FULL	0x40	/* the packet under way is as large as can be: the next goes on */
+#define CAP_COMPRESS	0x80	/* during the greeting: compression was offered */
+#define CAP_MULTI	0x80	/* after: this answer has had results already */
+
+/* mysql_notes.part: its low half. */
+enum part {
+	PART_NONE,		/* nothing was asked */
+	PART_FIRST,		/* the first packet of an answer, or of its next result */
+	PART_COLUMNS,		/* definitions of columns */
+	PART_BORDER,		/* between them and the rows */
+	PART_ROWS,
+	PART_DEFINITIONS,	/* of a prepared statement */
+	PART_FILE,		/* LOAD DATA LOCAL: the client sends, an empty packet ends it */
+	PART_GREETING,
+};
+
+#define PART_BITS 4
+#define PART_MASK 0x0f
+
+/* What answers look like.  Seven kinds fit. */
+enum answer_kind {
+	ANSWER_NONE,		/* there is none */
+	ANSWER_RESULT,		/* OK, error, rows, a file's name; and again, if more are announced */
+	ANSWER_DOUBTFUL,	/* the same; after an error the transaction's state is not known */
+	ANSWER_PREPARED,
+	ANSWER_ROWS,		/* rows without definitions */
+	ANSWER_TEXT,		/* one packet without a mark */
+	ANSWER_LOGIN,		/* anything until OK or error */
+	ANSWER_STREAM,		/* replication: no end */
+	ANSWER_UNKNOWN,
+};
+
+#define RUN_BITS   5
+#define RUN_MAX	   31
+#define RUN(kind)  ((kind) << RUN_BITS | 1)
+#define RUN_KIND(q) ((q) >> RUN_BITS & 7)
+
+static __always_inline bool mysql_enqueue(__u32 *queue, __u8 kind)
+{
+	for (int shift = 0; shift < 32; shift += 8) {
+		__u8 run = *queue >> shift, next = shift < 24 ? *queue >> (shift + 8) : 0;
+
+		if (!run) {
+			*queue |= (__u32)RUN(kind) << shift;
+			return true;
+		}
+		if (!next && run >> RUN_BITS == kind && (run & RUN_MAX) < RUN_MAX) {
+			*queue += 1U << shift;
+			return true;
+		}
+	}
+	return false;
+}
+
+struct mysql_asked {
+	struct reach at;
+	__u64 sk;
+	__u32 seq;		/* TCP sequence of offset 0 */
+	__u32 asked;		/* the queue */
+	__u32 head;		/* of a packet's header that was cut by the end */
+	__u32 login, length;	/* TCP sequence of a login's body, and its length */
+	__u8 have;		/* bytes in `head` */
+	__u8 part, caps;
+	__u8 strict;		/* no packet may go on with one that we did not see */
+	__u8 names;		/* `login` was found */
+	__u8 deep;		/* more commands than can be remembered */
+	__u8 bad;		/* not the protocol's bytes, or not readable */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct mysql_asked);
+} mysql_requests SEC(".maps");
+
+static __always_inline struct mysql_asked *mysql_asked(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&mysql_requests, &zero);
+}
+
+static __always_inline struct mysql_asked *mysql_asked_begin(void)
+{
+	struct mysql_asked *w = mysql_asked();
+
+	if (w)
+		__builtin_memset(w, 0, sizeof(*w));
+	return w;
+}
+
+#define LOOK_AT	  48	/* bytes read of a command */
+#define BLANKS	  16	/* passed over before its first word */
+#define WORD(a, b, c, d) ((a) | (b) << 8 | (c) << 16 | (d) << 24)
+
+/*
+ * Whether a statement that begins like this leaves the transaction as it was when
+ * it fails: it neither ends one first, as CREATE does, nor can begin or end one
+ * on its way, as CALL can.  Not to know the word is to doubt.
+ */
+static __always_inline bool mysql_is_plain(__u32 word)
+{
+	switch (word | 0x20202020) {
+	case WORD('s', 'e', 'l', 'e'):
+	case WORD('(', 's', 'e', 'l'):
+	case WORD('i', 'n', 's', 'e'):
+	case WORD('u', 'p', 'd', 'a'):
+	case WORD('d', 'e', 'l', 'e'):
+	case WORD('r', 'e', 'p', 'l'):
+	case WORD('w', 'i', 't', 'h'):
+	case WORD('s', 'h', 'o', 'w'):
+	case WORD('d', 'e', 's', 'c'):
+	case WORD('e', 'x', 'p', 'l'):
+	case WORD('s', 'e', 't', ' '):
+	case WORD('u', 's', 'e', ' '):
+	case WORD('s', 'a', 'v', 'e'):
+	case WORD('r', 'e', 'l', 'e'):
+	case WORD('r', 'o', 'l', 'l'):
+	case WORD('k', 'i', 'l', 'l'):
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* The same of a command's text; `n` bytes of it are at `p`, which has room for more. */
+static __always_inline bool mysql_text_is_plain(const __u8 *p, __u32 n)
+{
+	__u32 i = 0;
+
+	/* Blanks, and the two bytes 0 and 1 that say "no attributes" before a query. */
+	for (__u32 k = 0; k < BLANKS; k++)
+		if (i == k && p[k] <= ' ')
+			i++;
+	if (i + 4 > n)
+		return false;
+	return mysql_is_plain(WORD(p[i], p[i + 1], p[i + 2], (__u32)p[i + 3]));
+}
+
+static __always_inline __u8 mysql_doubt(const struct mysql_asked *w, const __u8 *p, __u32 n)
+{
+	return mysql_text_is_plain(p, n) ? ANSWER_RESULT : ANSWER_DOUBTFUL;
+}
+
+#define COM_QUERY	 0x03
+#define COM_CHANGE_USER	 0x11
+#define COM_STMT_PREPARE 0x16
+
+/* How the server answers the command at `p`; `n` bytes are there, one at least. */
+static __always_inline __u8 mysql_kind(struct mysql_asked *w, const __u8 *p, __u32 n)
+{
+	switch (p[0]) {
+	case 0x01:	/* QUIT */
+	case 0x18:	/* STMT_SEND_LONG_DATA */
+	case 0x19:	/* STMT_CLOSE */
+		return ANSWER_NONE;
+	case COM_QUERY:
+		return mysql_doubt(w, p + 1, n - 1);
+	case COM_STMT_PREPARE:
+		if (!mysql_text_is_plain(p + 1, n - 1))
+			w->caps |= CAP_DOUBTFUL;
+		return ANSWER_PREPARED;
+	case 0x17:	/* STMT_EXECUTE */
+	case 0xfa:	/* STMT_BULK_EXECUTE */
+		return w->caps & CAP_DOUBTFUL ? ANSWER_DOUBTFUL : ANSWER_RESULT;
+	case 0x04:	/* FIELD_LIST */
+	case 0x1c:	/* STMT_FETCH */
+		return ANSWER_ROWS;
+	case 0x09:	/* STATISTICS */
+		return ANSWER_TEXT;
+	case COM_CHANGE_USER:
+		return ANSWER_LOGIN;
+	case 0x12:	/* BINLOG_DUMP */
+	case 0x13:	/* TABLE_DUMP */
+	case 0x1e:	/* BINLOG_DUMP_GTID */
+		return ANSWER_STREAM;
+	case 0x05:	/* CREATE_DB */
+	case 0x06:	/* DROP_DB */
+	case 0x07:	/* REFRESH */
+	case 0x08:	/* SHUTDOWN */
+	case 0x1f:	/* RESET_CONNECTION */
+		return ANSWER_DOUBTFUL;
+	case 0x00:	/* SLEEP and the others that are answered with OK, EOF or an error */
+	case 0x02:	/* INIT_DB */
+	case 0x0a:	/* PROCESS_INFO */
+	case 0x0b:	/* CONNECT */
+	case 0x0c:	/* PROCESS_KILL */
+	case 0x0d:	/* DEBUG */
+	case 0x0e:	/* PING */
+	case 0x0f:	/* TIME */
+	case 0x10:	/* DELAYED_INSERT */
+	case 0x14:	/* CONNECT_OUT */
+	case 0x15:	/* REGISTER_SLAVE */
+	case 0x1a:	/* STMT_RESET */
+	case 0x1b:	/* SET_OPTION */
+	case 0x1d:	/* DAEMON */
+		return ANSWER_RESULT;
+	default:
+		return ANSWER_UNKNOWN;
+	}
+}
+
+static __always_inline void mysql_note_login(struct mysql_asked *w, __u32 length)
+{
+	w->names = 1;
+	w->login = w->seq + w->at.off;
+	w->length = length;
+}
+
+/* One packet: its header was read, its body begins at w->at.off and, `n` bytes of it, at `p`. */
+static __always_inline void mysql_hear_request(struct mysql_asked *w, const __u8 *p, __u32 n)
+{
+	__u32 length = w->head & 0xffffff, number = w->head >> 24;
+	__u8 kind = ANSWER_NONE;
+
+	if (w->part == PART_FILE) {
+		w->part = length ? PART_FILE : PART_FIRST;
+	} else if (w->part == PART_GREETING) {
+		mysql_note_login(w, length);
+		w->bad |= number != 1 || length < 32;
+	} else if (!number) {
+		kind = length && n ? mysql_kind(w, p, n) : ANSWER_UNKNOWN;
+		if (length && n && p[0] == COM_CHANGE_USER)
+			mysql_note_login(w, length);
+	} else {
+		w->bad |= w->strict;
+	}
+	w->bad |= kind == ANSWER_UNKNOWN;
+	if (kind != ANSWER_NONE && !w->bad && !mysql_enqueue(&w->asked, kind))
+		w->bad = w->deep = 1;
+	if (w->part == PART_NONE && w->asked)
+		w->part = PART_FIRST;
+	w->at.off += length;
+	w->head = w->have = 0;
+}
+
+static __always_inline __u32 le32(const __u8 *p)
+{
+	return *(const __u32 *)p;
+}
+
+/* One packet, or one byte where its header is in pieces.  Returns 1 to stop. */
+static long mysql_request_step(__u64 i, void *ctx)
+{
+	struct mysql_asked *w = mysql_asked();
+	struct buffer *b = own_buffer();
+	const __u8 *p;
+	__u32 n;
+
+	if (!w || !b || w->bad || w->at.off >= w->at.end)
+		return 1;
+	w->bad = 1;
+	if (!at_hand(&w->at, LOOK_AT)) {
+		w->at.base = w->at.off;
+		w->at.size = read_sent(w->sk, w->seq + w->at.off, LOOK_AT);
+	}
+	p = message(&w->at, b, &n);
+	if (!p || !n || n > LOOK_AT)
+		return 1;
+	w->bad = 0;
+	if (!w->have && n > 4 && w->at.end - w->at.off > 4) {
+		w->head = le32(p);
+		w->at.off += 4;
+		mysql_hear_request(w, p + 4, n - 4);
+	} else if (w->have == 4) {
+		mysql_hear_request(w, p, n);
+	} else {
+		w->head |= (__u32)p[0] << (w->have * 8 & 31);
+		w->have++;
+		w->at.off++;
+		if (w->have == 4 && !(w->head & 0xffffff))
+			mysql_hear_request(w, p, 0);
+	}
+	return 0;
+}
+
+#define LOOPS_MAX (1 << 23)	/* the kernel's own limit */
+
+/* Walks what mysql_asked() describes; proved once. */
+__noinline int mysql_walk_requests(__u32 bytes)
+{
+	bpf_loop(bytes < LOOPS_MAX ? bytes + 1 : LOOPS_MAX, mysql_request_step, NULL, 0);
+	return 0;
+}
+
+#endif

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the protocols share: a segment, and reading it in chunks, at any place, once. */
+#ifndef PLIMSOLL_WIRE_BPF_H
+#define PLIMSOLL_WIRE_BPF_H
+
+#include "slot.bpf.h"
+#include "statement.bpf.h"
+
+#define CHUNK 256
+
+extern int bpf_dynptr_from_skb(struct sk_buff *skb, __u64 flags, struct bpf_dynptr *ptr) __ksym __weak;
+
+/* One segment, as far as it is news. */
+struct segment {
+	__u32 ack;
+	__u32 from, len;	/* new payload: offset in the skb, bytes */
+	bool advanced;		/* it acknowledges a request not seen acknowledged before */
+};
+
+/*
+ * A way through bytes that come in chunks: the new ones of one segment, or those
+ * that one acknowledgement covers.  Offsets count from the first of them.
+ */
+struct reach {
+	__u32 off, end;		/* next message, end of what there is */
+	__u32 base, size;	/* what of it lies in the buffer */
+};
+
+/* Whether the buffer holds `need` bytes from the next message on, or all that are left. */
+static __always_inline bool at_hand(const struct reach *r, __u32 need)
+{
+	__u32 last = r->off + need < r->end ? r->off + need : r->end;
+
+	return r->off >= r->base && last <= r->base + r->size;
+}
+
+/* The next message in the buffer, and how many bytes of it are there. */
+static __always_inline const __u8 *message(const struct reach *r, const struct buffer *b,
+					   __u32 *ret_n)
+{
+	__u32 at = r->off - r->base;
+
+	if (at >= CHUNK)
+		return NULL;
+	*ret_n = r->size - at;
+	return b->bytes + at;
+}
+
+struct answer {
+	struct bpf_dynptr data;
+	__u32 from;		/* offset of the new bytes in the segment */
+};
+
+static __always_inline struct buffer *own_buffer(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&buffers, &zero);
+}
+
+static __always_inline void note_status(struct slot *s, __u32 index, __u64 now_ns)
+{
+	if (s->status == 'T' || s->status == 'E') {
+		if (!s->txn_ns) {
+			s->txn_ns = now_ns;
+			statement_opened(index);
+		}
+	} else if (s->status == 'I') {
+		s->txn_ns = 0;
+	}
+}
+
+#endif
