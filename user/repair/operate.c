@@ -21,6 +21,7 @@
 #define PATIENCE_NS	(300 * NS_PER_MS)
 #define PATIENCE_MAX_NS (2 * NS_PER_S)
 #define ROUND_TRIPS	8
+#define STAND_NS	(8 * NS_PER_MS)	/* for all threads of the owner to stand */
 
 static int report_to = -1;
 
@@ -154,10 +155,11 @@ static int hold_and_act(struct operation *op, const struct repair *r, const stru
 
 	if (pidfd < 0 || !same_process(&r->pre))
 		return operation_step(op, "hold", -ESRCH, "the owner has ended");
-	err = hold_begin(&hold, (pid_t)r->pre.pid);
+	err = hold_begin(&hold, (pid_t)r->pre.pid, STAND_NS);
 	if (err)
 		return operation_step(op, "hold", err,
-				      err == -EBUSY ? "another process traces the owner" : "");
+				      err == -EBUSY ? "another process traces the owner" :
+				      err == -ETIME ? "not all threads stood still in time" : "");
 	err = act(op, r, action, w, pidfd);
 	hold_end(&hold);
 	*ret_held_ns = clock_now_ns() - since_ns;
