@@ -13,12 +13,14 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <xxhash.h>
 
 #include "lib/cleanup.h"
 #include "lib/clock.h"
+#include "lib/sockguard.h"
 #include "repair/operate.h"
 
 #define EFFECT_NS   (500 * NS_PER_MS)	/* how long the kernel may take to show it */
@@ -255,6 +257,25 @@ static bool see_effect(const struct repair *r, const struct action *action,
 		(void)poll(NULL, 0, EFFECT_POLL);
 	} while (clock_now_ns() < until_ns);
 	return false;
+}
+
+int repair_undo(uint64_t cookie, const struct repair_world *w)
+{
+	_close_ int pidfd = -1, sock = -1;
+	struct holder one = {};
+	uint32_t count = 0;
+	uint64_t found = 0;
+	socklen_t len = sizeof(found);
+
+	if (w->holders(cookie, &count, &one, w->arg) || !count)
+		return 0;
+	pidfd = (int)syscall(SYS_pidfd_open, one.tgid, 0);
+	if (pidfd >= 0)
+		sock = (int)syscall(SYS_pidfd_getfd, pidfd, one.fd, 0);
+	if (sock < 0 || getsockopt(sock, SOL_SOCKET, SO_COOKIE, &found, &len) || found != cookie ||
+	    !sockguard_is_on(sock))
+		return 0;
+	return sockguard_cut(sock) ? 0 : 1;
 }
 
 int repair_run(struct repair *r, const struct repair_world *w, uint64_t now_ns)

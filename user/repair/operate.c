@@ -16,6 +16,7 @@
 #include "lib/clock.h"
 #include "lib/hold.h"
 #include "lib/proc.h"
+#include "lib/sockguard.h"
 #include "repair/operate.h"
 
 #define PATIENCE_NS	(300 * NS_PER_MS)
@@ -127,7 +128,7 @@ static int verify(struct operation *op, const struct repair *r, const struct rep
 
 static int cut(struct operation *op)
 {
-	return operation_step(op, "cut", shutdown(op->sock, SHUT_RDWR) ? -errno : 0,
+	return operation_step(op, "cut", sockguard_cut(op->sock),
 			      "a statement was sent and its answer not seen");
 }
 
