@@ -41,9 +41,11 @@ BPF     := bpf/maps.bpf.c $(filter-out bpf/maps.bpf.c,$(wildcard bpf/*.bpf.c))
 SOURCES := $(wildcard user/*.c user/*/*.c)
 # The entry points are in one program each, the command line in plimsoll and in
 # tests; everything else is in all of them.
-MAINS   := user/main.c user/plimsoll.c
+MAINS   := user/main.c user/plimsoll.c user/symbols.c
 CLI     := user/cli.c $(wildcard user/cli/*.c)
-SHARED  := $(filter-out $(MAINS) $(CLI),$(SOURCES))
+# What reads other people's files is in a program of its own, and in its tests.
+READERS := $(wildcard user/symbols/*.c)
+SHARED  := $(filter-out $(MAINS) $(CLI) $(READERS),$(SOURCES))
 UNIT    := $(wildcard tests/unit/test_*.c)
 SIM     := $(wildcard tests/sim/*.c)
 CLIENTS := $(wildcard tests/e2e/clients/*.c)
@@ -52,7 +54,7 @@ FUZZ_SECONDS ?= 60
 TESTS   := $(UNIT:tests/%.c=$(B)/tests/%) $(if $(SIM),$(B)/tests/sim/replay)
 obj      = $(patsubst %.c,$(B)/%.o,$(1))
 
-all: $(B)/plimsolld $(B)/plimsoll
+all: $(B)/plimsolld $(B)/plimsoll $(B)/plimsoll-symbols
 
 setup: $(B)/.setup
 $(B)/.setup: scripts/setup.sh scripts/packages
@@ -70,6 +72,13 @@ $(B)/plimsoll: $(call obj,user/plimsoll.c $(CLI) $(SHARED))
 $(B)/plimsolld $(B)/plimsoll: $(B)/inputs
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(filter %.o,$^) $(LDLIBS) -o $@
+
+# Its libraries are nobody else's: -ldw reads DWARF, -lstdc++ (which clang brings) undoes
+# C++ names.
+READLIBS := -ldw -lelf -lseccomp -lcap-ng -lstdc++
+$(B)/plimsoll-symbols: $(call obj,user/symbols.c $(READERS)) $(B)/inputs
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(filter %.o,$^) $(READLIBS) -o $@
 
 $(B)/%.o: %.c $(B)/inputs | $(B)/.setup $(B)/plimsoll.skel.h
 	$(call say,CC,$@)
@@ -90,6 +99,8 @@ $(B)/plimsoll.skel.h: $(patsubst bpf/%.bpf.c,$(B)/bpf/%.bpf.o,$(BPF))
 $(B)/tests/unit/%: $(B)/tests/unit/%.o $(call obj,$(CLI) $(SHARED))
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(filter %.o,$^) $(LDLIBS) -lcmocka -o $@
+
+$(B)/tests/unit/test_pclntab: $(call obj,user/symbols/pclntab.c)
 
 $(B)/tests/sim/replay: $(call obj,$(SIM) $(SHARED))
 	$(call say,LINK,$@)

@@ -25,6 +25,7 @@ int config_init(struct config *c)
 {
 	memset(c, 0, sizeof(*c));
 	param_defaults(table_size, c);
+	c->evidence = (struct evidence_conf){ TIER_OFF, STATEMENT_DEFAULT };
 	policy_conf_init(&c->policy);
 	return detect_conf_init(&c->detect);
 }
@@ -115,6 +116,7 @@ static const struct schema_key sections[] = {
 	{ "detectors", read_detectors },
 	{ "rules", config_rules },
 	{ "budget", config_budget },
+	{ "evidence", config_evidence },
 	{ "gateway", config_gateway },
 	{ 0 },
 };

@@ -13,9 +13,15 @@
 
 #define CONFIG_PATH "/etc/plimsoll/plimsoll.yaml"
 
+struct evidence_conf {
+	uint64_t tier;			/* enum evidence_tier */
+	uint64_t statement_bytes;	/* kept of a statement */
+};
+
 struct config {
 	struct policy_conf policy;	/* mode, rules, budget */
 	struct detect_conf detect;
+	struct evidence_conf evidence;
 	uint64_t connections;		/* table size */
 };
 
@@ -49,6 +55,7 @@ struct config_reading {
 /* The sections with a file of their own in config/; `reading` is a struct config_reading. */
 int config_rules(const struct yaml_report *r, const struct yaml_node *node, void *reading);
 int config_budget(const struct yaml_report *r, const struct yaml_node *node, void *reading);
+int config_evidence(const struct yaml_report *r, const struct yaml_node *node, void *reading);
 
 /* Another program's settings, whose shape is checked here; nothing is kept of them. */
 int config_gateway(const struct yaml_report *r, const struct yaml_node *node, void *reading);

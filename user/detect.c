@@ -83,6 +83,8 @@ int detect_init(struct detect *d, uint32_t capacity)
 
 void detect_done(struct detect *d)
 {
+	for (uint32_t i = 0; d->findings && i < d->count; i++)
+		free(d->findings[i].culprit);
 	free(d->findings);
 	index_done(&d->by_conn);
 	*d = (struct detect){ 0 };
@@ -154,6 +156,7 @@ static void end_finding(const struct run *r, struct finding *f, enum finding_sta
 	f->ended_ns = r->now_ns;
 	tell(r, f);
 	index_remove(&d->by_conn, hash_key(d, f->detector, f->conn.cookie), n);
+	free(f->culprit);
 	*f = (struct finding){ 0 };
 	if (n < d->hole)
 		d->hole = n;

@@ -12,6 +12,7 @@
 
 #include "level.h"
 #include "lib/param.h"
+#include "lib/symbols.h"
 
 enum finding_state {
 	FINDING_SUSPECT,
@@ -56,6 +57,16 @@ struct shape {
 	char trace_id[SQL_TRACE_ID_LEN];	/* "" none */
 };
 
+/* Who sent the statement that opened the transaction. */
+struct culprit {
+	uint32_t tid;
+	char thread[16];
+	char language[8];	/* "" unknown */
+	uint64_t goroutine;	/* 0: none */
+	size_t count;		/* frames, innermost first */
+	struct frame frames[];
+};
+
 struct finding {
 	char id[FINDING_ID_LEN];	/* "f5c1e22aa03bd", the same after a restart */
 	const struct detector *detector;
@@ -63,6 +74,7 @@ struct finding {
 	struct conn conn;	/* as it was when last looked at */
 	struct symptom symptom;
 	struct shape shape;	/* filled in by the caller, on suspicion */
+	struct culprit *culprit;	/* likewise, malloc'ed, then the table's; NULL not known */
 	uint64_t suspected_ns, confirmed_ns, ended_ns;
 	uint64_t seen_ns;	/* the last run that still showed it */
 	bool checked;		/* a second source agreed; needed to be confirmed */

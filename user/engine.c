@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "culprits.h"
 #include "engine.h"
 #include "events.h"
 #include "lib/cleanup.h"
@@ -111,7 +112,8 @@ void engine_shape(const struct engine *e, const struct conn *c, struct shape *re
 	if (!len)
 		return;
 	(void)sql_redact(c->protocol->dialect, raw, len, cut, ret->sql, sizeof(ret->sql));
-	(void)sql_trace_id(raw, len, ret->trace_id);
+	if (!cut)	/* where it is cut, what looks like its end is not */
+		(void)sql_trace_id(raw, len, ret->trace_id);
 	explicit_bzero(raw, sizeof(raw));
 }
 
@@ -291,7 +293,11 @@ void engine_tick(struct engine *e, uint64_t now_ns)
 	count_holders_when_due(e);
 	levels_update(&e->levels, &e->conns, now_ns);
 	detect_run(&e->detect, &e->config.detect, &e->conns, &e->levels, now_ns, on_finding, e);
+	if (e->culprits)
+		culprits_step(e->culprits, &e->detect);
 	findings_for_each(&e->detect, f) {
+		if (e->culprits)
+			culprits_want(e->culprits, f);
 		if (f->state == FINDING_SUSPECT && !f->checked)
 			check_suspect(e, f);
 		else if (f->state == FINDING_CONFIRMED)
@@ -472,6 +478,21 @@ static int open_stages(struct engine *e)
 	return r;
 }
 
+static int open_events(struct engine *e)
+{
+	const struct events_options opt = {
+		.slots = (uint32_t)e->config.connections,
+		.statement_bytes = (uint32_t)e->config.evidence.statement_bytes,
+		.tier = (enum evidence_tier)e->config.evidence.tier,
+	};
+
+	int r = events_open(&e->events, &opt, on_record, e);
+
+	if (!r && opt.tier != TIER_OFF)
+		r = culprits_new(e->events, &e->culprits);
+	return r;
+}
+
 int engine_open(struct engine *e, const struct engine_options *opt)
 {
 	int r;
@@ -481,7 +502,7 @@ int engine_open(struct engine *e, const struct engine_options *opt)
 	if (!r)
 		r = open_stages(e);
 	if (!r)
-		r = events_open(&e->events, (uint32_t)e->config.connections, on_record, e);
+		r = open_events(e);
 	if (!r) {
 		(void)events_adopt(e->events);
 		e->now_ns = clock_now_ns();
@@ -499,6 +520,8 @@ void engine_close(struct engine *e)
 {
 	journal_close(e->journal);
 	e->journal = NULL;
+	culprits_free(e->culprits);
+	e->culprits = NULL;
 	events_close(e->events);
 	e->events = NULL;
 	detect_done(&e->detect);

@@ -14,6 +14,7 @@
 #include "repair.h"
 
 struct events;
+struct culprits;
 
 /* Something happened that a watcher would want to see. */
 enum notice { NOTICE_FINDING, NOTICE_REPAIR };
@@ -25,6 +26,7 @@ struct engine {
 	int forced_mode;		/* enum mode from the command line, or -1 */
 	const char *state_dir;		/* journal.db and STOP live here */
 	struct events *events;
+	struct culprits *culprits;	/* NULL: no evidence is taken */
 	struct conns conns;
 	struct levels levels;
 	struct detect detect;

@@ -89,7 +89,7 @@ void events_set_clock(struct events *e)
 	run_once(e->bpf->progs.set_clock);
 }
 
-int events_open(struct events **ret, uint32_t slots, record_fn record, void *arg)
+int events_open(struct events **ret, const struct events_options *opt, record_fn record, void *arg)
 {
 	struct events *e = calloc(1, sizeof(*e));
 	int r;
@@ -99,9 +99,9 @@ int events_open(struct events **ret, uint32_t slots, record_fn record, void *arg
 	e->epoll = e->pace = -1;
 	e->record = record;
 	e->arg = arg;
-	r = events_load(e, slots);
+	r = events_load(e, opt);
 	if (!r)
-		r = map_slots(e, slots);
+		r = map_slots(e, opt->slots);
 	if (!r)
 		r = open_ring(e);
 	if (r) {
@@ -202,6 +202,13 @@ size_t events_statement(const struct events *e, uint32_t index, uint32_t gen,
 	}
 	memcpy(out, (const char *)kept.bytes, len);
 	return len;
+}
+
+bool events_snapshot(const struct events *e, uint32_t index, uint32_t gen,
+		     struct stack_snapshot *ret)
+{
+	return !bpf_map_lookup_elem(bpf_map__fd(e->bpf->maps.snapshots), &index, ret) &&
+	       ret->gen == gen && ret->len <= SNAPSHOT_BYTES;
 }
 
 uint64_t events_counter(const struct events *e, enum counter c)

@@ -22,7 +22,13 @@ struct event_fact {
 	char why_not[128];
 };
 
-#define EVENT_FACTS 8
+#define EVENT_FACTS 12
+
+struct events_options {
+	uint32_t slots;			/* connections tracked at once */
+	uint32_t statement_bytes;	/* kept of a statement, STATEMENT_DEFAULT to _MAX */
+	enum evidence_tier tier;
+};
 
 typedef void (*record_fn)(const struct rec_hdr *rec, size_t len, void *arg);
 typedef void (*holder_fn)(const struct holder *h, void *arg);
@@ -31,7 +37,7 @@ typedef void (*holder_fn)(const struct holder *h, void *arg);
  * 0, or a negative errno after one sentence to the user.  -EPERM: not root;
  * -EOPNOTSUPP: no BTF, or the kernel lacks what nothing can replace.
  */
-int events_open(struct events **ret, uint32_t slots, record_fn record, void *arg);
+int events_open(struct events **ret, const struct events_options *opt, record_fn record, void *arg);
 void events_close(struct events *e);
 
 /* Readable when records wait.  events_drain() returns how many it delivered, or -errno. */
@@ -60,6 +66,10 @@ bool events_slot(const struct events *e, uint32_t index, struct slot *ret);
  */
 size_t events_statement(const struct events *e, uint32_t index, uint32_t gen,
 			enum statement_which which, char *out, size_t size, bool *ret_cut);
+
+/* Who opened the transaction; false when nothing was kept of it. */
+bool events_snapshot(const struct events *e, uint32_t index, uint32_t gen,
+		     struct stack_snapshot *ret);
 
 /* Takes in connections that are older than we are, in every network namespace. */
 int events_adopt(struct events *e);

@@ -130,6 +130,8 @@ static int drop_rights(void)
 	capng_clear(CAPNG_SELECT_BOTH);
 	for (size_t i = 0; i < ARRAY_SIZE(needed); i++)
 		(void)capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, needed[i]);
+	/* Not ours to use: the reader of foreign files needs them to become nobody. */
+	(void)capng_updatev(CAPNG_ADD, CAPNG_BOUNDING_SET, CAP_SETUID, CAP_SETGID, -1);
 	if (capng_apply(which) != 0)
 		return log_err(-EPERM, "cannot give up the capabilities that are not needed");
 	/* Nobody looks into the memory of one who may look into everybody's. */

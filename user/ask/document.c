@@ -126,7 +126,7 @@ static void set_culprit(json_t *o, const struct engine *e, const struct conn *c)
 	set(o, "sql", *shape.sql ? json_string(shape.sql) : json_null());
 	set(o, "trace_id", *shape.trace_id ? json_string(shape.trace_id) : json_null());
 	set(o, "goroutine", json_null());
-	set(o, "thread", number(c->tid));
+	set(o, "thread", c->tid ? json_sprintf("%u", c->tid) : json_null());
 	set(o, "stack", json_null());
 }
 

@@ -62,6 +62,26 @@ static void print_findings(const struct cli *c, json_t *findings)
 	}
 }
 
+/* Innermost first, the application's own frame marked. */
+static void print_stack(json_t *findings)
+{
+	json_t *finding, *frame;
+	size_t i, n;
+
+	json_array_foreach(findings, i, finding) {
+		json_array_foreach(json_object_get(finding, "stack"), n, frame) {
+			bool own = json_is_true(json_object_get(frame, "application"));
+
+			(void)printf("%-12s %s %.60s  %.60s:%s\n", n ? "" : "stack", own ? "*" : " ",
+				     value_text(frame, "function").text,
+				     json_is_string(json_object_get(frame, "file"))
+					     ? value_text(frame, "file").text
+					     : value_text(frame, "module").text,
+				     value_text(frame, "line").text);
+		}
+	}
+}
+
 static void print_repairs(const struct cli *c, json_t *repairs)
 {
 	json_t *r;
@@ -129,6 +149,7 @@ void print_show(const struct cli *c, json_t *rows)
 	print_marks(o);
 	print_pool(json_object_get(o, "pool"));
 	print_findings(c, json_object_get(o, "findings"));
+	print_stack(json_object_get(o, "findings"));
 	print_repairs(c, json_object_get(o, "repairs"));
 }
 

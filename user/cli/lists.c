@@ -106,6 +106,46 @@ void print_pools(const struct cli *c, json_t *rows)
 	finish(c, t);
 }
 
+/* "forget (app.c:12)", "app.py": a frame as far as it is known. */
+static void name_frame(json_t *frame, char *out, size_t size)
+{
+	const char *function = json_string_value(json_object_get(frame, "function"));
+	const char *file = json_string_value(json_object_get(frame, "file"));
+	long line = (long)json_integer_value(json_object_get(frame, "line"));
+	const char *slash = file ? strrchr(file, '/') : NULL;
+	char place[96] = "";
+
+	if (file)
+		(void)snprintf(place, sizeof(place), "%.64s", slash ? slash + 1 : file);
+	if (file && line)
+		(void)snprintf(place + strlen(place), sizeof(place) - strlen(place), ":%ld", line);
+	if (function && *place)
+		(void)snprintf(out, size, "%.96s (%s)", function, place);
+	else
+		(void)snprintf(out, size, "%.96s", function ? function
+						   : *place ? place
+							    : value_text(frame, "module").text);
+}
+
+/* " by forget (app.c:12), goroutine 7": the code that leaked. */
+static void name_culprit(json_t *row, char *out, size_t size)
+{
+	const char *goroutine = json_string_value(json_object_get(row, "goroutine"));
+	char place[224];
+	json_t *frame;
+	size_t i;
+
+	out[0] = '\0';
+	json_array_foreach(json_object_get(row, "stack"), i, frame) {
+		if (!json_is_true(json_object_get(frame, "application")))
+			continue;
+		name_frame(frame, place, sizeof(place));
+		(void)snprintf(out, size, " by %s%s%.20s", place, goroutine ? ", goroutine " : "",
+			       goroutine ? goroutine : "");
+		return;
+	}
+}
+
 void print_leaks(const struct cli *c, json_t *rows)
 {
 	static const struct column columns[] = {
@@ -131,10 +171,12 @@ void print_leaks(const struct cli *c, json_t *rows)
 			value_pair(row, "database", "user"),
 		};
 		const char *sql = json_string_value(json_object_get(row, "sql"));
-		char note[512];
+		char note[512], culprit[256];
 
 		/* What holds it says more than how it is known; `show` has both. */
-		(void)snprintf(note, sizeof(note), "%.40s: %.256s", value_text(row, "conn").text,
+		name_culprit(row, culprit, sizeof(culprit));
+		(void)snprintf(note, sizeof(note), "%.40s%.220s: %.200s",
+			       value_text(row, "conn").text, culprit,
 			       sql ? sql : value_text(row, "evidence").text);
 		if (t)
 			(void)table_add(t, cells,

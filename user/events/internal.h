@@ -28,7 +28,7 @@ struct events {
 };
 
 /* load.c: opens and loads the skeleton, leaving out what this kernel refuses. */
-int events_load(struct events *e, uint32_t slots);
+int events_load(struct events *e, const struct events_options *opt);
 void events_fact(struct events *e, const char *fact, const char *way, const char *why_not);
 
 /* selftest.c: whether what a client sent can be read here.  The ring must be open. */

@@ -80,18 +80,20 @@ static uint64_t tick_ns(void)
 	return (uint64_t)ts.tv_nsec;
 }
 
-static struct plimsoll_bpf *open_sized(uint32_t slots)
+static struct plimsoll_bpf *open_sized(const struct events_options *opt)
 {
 	struct plimsoll_bpf *bpf = plimsoll_bpf__open();
 
 	if (!bpf)
 		return NULL;
-	bpf->rodata->cfg_slots = slots;
+	bpf->rodata->cfg_slots = opt->slots;
+	bpf->rodata->cfg_statement_bytes = opt->statement_bytes;
+	bpf->rodata->cfg_evidence = opt->tier;
 	bpf->rodata->cfg_tick_ns = tick_ns();
-	(void)bpf_map__set_max_entries(bpf->maps.slots, slots);
-	(void)bpf_map__set_max_entries(bpf->maps.socks, slots);
-	(void)bpf_map__set_max_entries(bpf->maps.free_slots, slots);
-	(void)bpf_map__set_max_entries(bpf->maps.statements, 2 * slots);
+	(void)bpf_map__set_max_entries(bpf->maps.slots, opt->slots);
+	(void)bpf_map__set_max_entries(bpf->maps.socks, opt->slots);
+	(void)bpf_map__set_max_entries(bpf->maps.free_slots, opt->slots);
+	(void)bpf_map__set_max_entries(bpf->maps.statements, 2 * opt->slots);
 	return bpf;
 }
 
@@ -103,12 +105,13 @@ static const struct {
 	{ "on_file", "which processes hold a connection", "iter/task_file" },
 	{ "find_bases", "where sent bytes lie", "syscall program" },
 	{ "set_clock", "when a byte passed", "jiffies" },
+	{ "on_send", "thread, goroutine, stack", "tp_btf/sock_send_length" },
 };
 
 /* Loads with the optional programs whose bit is set in `mask`. */
-static int try_load(uint32_t slots, unsigned int mask, struct plimsoll_bpf **ret)
+static int try_load(const struct events_options *opt, unsigned int mask, struct plimsoll_bpf **ret)
 {
-	struct plimsoll_bpf *bpf = open_sized(slots);
+	struct plimsoll_bpf *bpf = open_sized(opt);
 	int r;
 
 	if (!bpf)
@@ -129,15 +132,16 @@ static int try_load(uint32_t slots, unsigned int mask, struct plimsoll_bpf **ret
 }
 
 /* Finds out which of the optional programs this kernel takes. */
-static unsigned int probe_each(struct events *e)
+static unsigned int probe_each(struct events *e, const struct events_options *opt)
 {
+	const struct events_options small = { 64, opt->statement_bytes, opt->tier };
 	unsigned int mask = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(optional); i++) {
 		struct plimsoll_bpf *bpf = NULL;
 
 		last_complaint[0] = '\0';
-		if (!try_load(64, 1U << i, &bpf)) {
+		if (!try_load(&small, 1U << i, &bpf)) {
 			mask |= 1U << i;
 			plimsoll_bpf__destroy(bpf);
 		}
@@ -147,20 +151,29 @@ static unsigned int probe_each(struct events *e)
 	return mask;
 }
 
-int events_load(struct events *e, uint32_t slots)
+/* Every optional program, but not the evidence that nobody asked for. */
+static unsigned int wanted(const struct events_options *opt)
 {
 	unsigned int all = (1U << ARRAY_SIZE(optional)) - 1;
+
+	return opt->tier == TIER_OFF ? all >> 1 : all;
+}
+
+int events_load(struct events *e, const struct events_options *opt)
+{
+	unsigned int all = wanted(opt);
 	int r = check_kernel();
 
 	if (r)
 		return r;
 	(void)libbpf_set_print(keep_complaint);
-	r = try_load(slots, all, &e->bpf);
+	r = try_load(opt, all, &e->bpf);
 	if (!r) {
 		for (size_t i = 0; i < ARRAY_SIZE(optional); i++)
-			events_fact(e, optional[i].fact, optional[i].way, NULL);
+			events_fact(e, optional[i].fact, optional[i].way,
+				    all & (1U << i) ? NULL : "not asked for (evidence: off)");
 	} else if (r != -EPERM && r != -ENOMEM) {
-		r = try_load(slots, probe_each(e), &e->bpf);
+		r = try_load(opt, probe_each(e, opt) & all, &e->bpf);
 	}
 	if (r)
 		return log_err(r, "the kernel refuses the program that watches connections "

@@ -5,6 +5,7 @@
  * Text of other people's processes is escaped on its way in here, so that every
  * string is UTF-8; what is not known is null.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "journal.h"
@@ -59,6 +60,46 @@ static json_t *mono_time(uint64_t mono_ns)
 	return time_to_json(mono_ns ? clock_wall_ns(mono_ns) : 0);
 }
 
+static json_t *id_text(uint64_t n)
+{
+	char out[24];
+
+	(void)snprintf(out, sizeof(out), "%llu", (unsigned long long)n);
+	return n ? json_string(out) : json_null();
+}
+
+/* The thread that sent the statement, else the one that connected. */
+static json_t *thread(const struct finding *f)
+{
+	char out[48];
+
+	if (!f->culprit)
+		return id_text(f->conn.tid);
+	(void)snprintf(out, sizeof(out), "%u (%.15s)", f->culprit->tid, f->culprit->thread);
+	return text(out);
+}
+
+static json_t *frame(const struct frame *f)
+{
+	return json_pack("{so so so so so so sb}",
+			 "function", shown(f->function),
+			 "file", shown(f->file),
+			 "line", number(f->line),
+			 "module", shown(f->module),
+			 "build_id", shown(f->build_id),
+			 "offset", number(f->offset),
+			 "application", f->application);
+}
+
+static json_t *stack(const struct culprit *c)
+{
+	json_t *list = c ? json_array() : json_null();
+
+	for (size_t i = 0; c && i < c->count; i++)
+		(void)json_array_append_new(list, frame(&c->frames[i]));
+	return list;
+}
+
 json_t *finding_to_json(const struct finding *f, uint64_t now_ns)
 {
 	const struct conn *c = &f->conn;
@@ -85,9 +126,9 @@ json_t *finding_to_json(const struct finding *f, uint64_t now_ns)
 			 "quiet_s", seconds_since(c->last_ns, until_ns),
 			 "sql", shown(f->shape.sql),
 			 "trace_id", shown(f->shape.trace_id),
-			 "goroutine", json_null(),
-			 "thread", number(c->tid),
-			 "stack", json_null());
+			 "goroutine", f->culprit ? id_text(f->culprit->goroutine) : json_null(),
+			 "thread", thread(f),
+			 "stack", stack(f->culprit));
 }
 
 json_t *step_to_json(const char *name, int err, uint64_t wall_ns, const char *note)
