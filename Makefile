@@ -108,14 +108,18 @@ $(B)/tests/sim/replay: $(call obj,$(SIM) $(SHARED))
 
 tests: $(TESTS)
 
+CLIENT_LIB := -lpq
+
 # Applications for the end-to-end tests, and what measures; none of our code in the
 # former, so they are built without our flags.
-clients: $(CLIENTS:%.c=$(B)/%) $(B)/tests/e2e/clients/leak_go
+clients: $(CLIENTS:%.c=$(B)/%) $(addprefix $(B)/tests/e2e/clients/,leak_go LeakJdbc.class \
+	node/node_modules/mysql2)
 $(B)/tests/e2e/clients/%: tests/e2e/clients/%.c | $(B)/.setup
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -I/usr/include/postgresql $(WARN) -O2 -g $< \
-		-lpq -lpthread -o $@
+		$(CLIENT_LIB) -lpthread -o $@
+$(B)/tests/e2e/clients/leak_mariadb: CLIENT_LIB := -lmariadb
 
 $(B)/tests/bench/%: tests/bench/%.c | $(B)/.setup
 	$(call say,CC,$@)
@@ -129,6 +133,19 @@ $(B)/tests/e2e/clients/leak_go: tests/e2e/clients/leak_go/main.go | $(B)/.setup
 	$(call say,GO,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(GO) go build -o $@ $<
+
+$(B)/tests/e2e/clients/%.class: tests/e2e/clients/%.java | $(B)/.setup
+	$(call say,JAVAC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)javac -d $(@D) $<
+
+# The lock file has each module's hash and no address: npm takes its own registry.
+$(B)/tests/e2e/clients/node/node_modules/mysql2: $(wildcard tests/e2e/clients/node/package*.json)
+	$(call say,NPM,$@)
+	$(Q)mkdir -p $(B)/tests/e2e/clients/node
+	$(Q)cp $^ $(B)/tests/e2e/clients/node/
+	$(Q)npm ci --silent --omit=peer --no-audit --no-fund --prefix $(B)/tests/e2e/clients/node
+	$(Q)touch $@
 
 check: $(B)/.setup
 	$(Q)scripts/check.sh

@@ -18,6 +18,12 @@
 #include "mysql_answer.bpf.h"
 #include "mysql_login.bpf.h"
 
+/* Between packets, or in what is passed over of one: slot.rx_left bytes to the next. */
+static __always_inline bool mysql_is_between(const struct slot *s)
+{
+	return (s->my.step & STEP_MASK) == STEP_LENGTH;
+}
+
 static __always_inline void mysql_lose(struct slot *s)
 {
 	__u8 caps = s->my.caps & ~(CAP_FULL | CAP_MULTI);
@@ -130,7 +136,7 @@ static __always_inline void mysql_follow(struct sk_buff *skb, struct slot *s,
 {
 	struct mysql_walk *w;
 
-	if ((s->my.step & STEP_MASK) == STEP_LENGTH && s->rx_left >= g->len) {
+	if (mysql_is_between(s) && s->rx_left >= g->len) {
 		s->rx_left -= g->len;
 		return;
 	}
@@ -149,9 +155,11 @@ static __always_inline void mysql_follow(struct sk_buff *skb, struct slot *s,
 /* How many commands await their answers, for whoever reads the slot. */
 static __always_inline void mysql_settle(struct slot *s)
 {
-	__u32 q = s->asked;
+	__u32 q = s->asked, n = RUN_COUNT(q);
 
-	s->pending = (q & RUN_MAX) + (q >> 8 & RUN_MAX) + (q >> 16 & RUN_MAX) + (q >> 24 & RUN_MAX);
+	q >>= RUN_BITS;
+	n += RUN_COUNT(q) + RUN_COUNT(q >> RUN_BITS);
+	s->pending = n < 255 ? n : 255;
 	s->flags = s->pending ? s->flags | SLOT_BUSY : s->flags & ~SLOT_BUSY;
 }
 
@@ -205,14 +213,12 @@ static __noinline void mysql_hear_client(struct sock *sk, struct slot *s,
 			s->phase = PHASE_BLIND;
 		return;
 	}
-	if (!w || !w->names)
-		return;
-	if (!greeted) {
+	if (!greeted && w && w->names)
 		mysql_hear_change(s, index, w);
+	if (!greeted || (s->my.part == PART_GREETING && !(w && w->names)))
 		return;
-	}
-	s->phase = mysql_hear_login(s, index, w);
-	s->my.part = PART_FIRST;
+	s->phase = mysql_login(sk, s, index, s->my.part == PART_GREETING ? w : NULL);
+	s->my.part = s->phase == PHASE_AUTH ? PART_FIRST : PART_NONE;
 	s->asked = s->phase == PHASE_AUTH ? RUN(ANSWER_LOGIN) : 0;
 }
 

@@ -94,9 +94,9 @@ static __always_inline void mysql_pass(struct mysql_walk *w, __u8 n, __u8 next)
 /* The first command of the queue has its whole answer. */
 static __always_inline void mysql_answered(struct mysql_walk *w)
 {
-	w->asked--;
-	if (!(w->asked & RUN_MAX))
-		w->asked >>= 8;
+	w->asked -= RUN_ONE;
+	if (!RUN_COUNT(w->asked))
+		w->asked >>= RUN_BITS;
 	w->answered++;
 	w->part = w->asked ? PART_FIRST : PART_NONE;
 	w->caps &= ~CAP_MULTI;

@@ -26,7 +26,7 @@
 #define LOGIN_USER_AT	32
 #define CHANGE_USER_AT	1
 #define SSL_REQUEST_LEN 32	/* a login's head alone */
-#define LOGIN_MAX	512	/* bytes looked at */
+#define LOGIN_MAX	512	/* bytes looked at, a power of two */
 #define USER_MAX	200	/* with its end */
 #define DATABASE_MAX	300
 
@@ -104,32 +104,106 @@ static __always_inline __u8 mysql_agree(__u8 offered, __u32 caps, __u8 extended)
 	return wanted & (offered | CAP_EOF_KNOWN);
 }
 
-/* Reads a login, whose body is the packet that `w` found.  Returns the phase that follows. */
-static __always_inline __u8 mysql_hear_login(struct slot *s, __u32 index,
-					     const struct mysql_asked *w)
-{
-	struct buffer *b = own_buffer();
-	__u32 caps, got = read_sent(w->sk, w->login, LOGIN_MAX);
-	bool packed;
+/* A login under way: it may come in pieces, and those that are acknowledged are gone. */
+struct mysql_login {
+	__u32 seq;		/* TCP sequence of its body */
+	__u32 wanted, have;
+	struct buffer body;
+};
 
-	if (got > w->length)
-		got = w->length;
-	if (!b || got < LOGIN_USER_AT || got > LOGIN_MAX) {
-		count(COUNT_STARTUP_LOST);
-		return PHASE_BLIND;
-	}
-	caps = le32(b->bytes);
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u32);
+	__type(value, struct mysql_login);
+} mysql_logins SEC(".maps");
+
+/* An empty one, copied in when a connection begins its own. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct mysql_login);
+} mysql_no_login SEC(".maps");
+
+static __always_inline struct mysql_login *mysql_login_begin(__u32 index)
+{
+	__u32 zero = 0;
+	struct mysql_login *none = bpf_map_lookup_elem(&mysql_no_login, &zero);
+
+	if (!none || bpf_map_update_elem(&mysql_logins, &index, none, BPF_ANY))
+		return NULL;
+	return bpf_map_lookup_elem(&mysql_logins, &index);
+}
+
+struct mysql_piece {
+	__u64 sk;
+	__u32 index;
+};
+
+/* Takes in what one buffer of the queue holds of the login.  Returns 1 to stop. */
+static long mysql_take_piece(__u64 i, struct mysql_piece *piece)
+{
+	struct mysql_login *l = bpf_map_lookup_elem(&mysql_logins, &piece->index);
+	struct buffer *b = own_buffer();
+	__u32 have, n;
+
+	if (!l || !b || l->have >= l->wanted || l->have >= LOGIN_MAX)
+		return 1;
+	have = l->have & (LOGIN_MAX - 1);
+	n = read_sent(piece->sk, l->seq + have, LOGIN_MAX);
+	if (n > LOGIN_MAX - have)
+		n = LOGIN_MAX - have;
+	if (!n || n > LOGIN_MAX || bpf_probe_read_kernel(l->body.bytes + have, n, b->bytes))
+		return 1;
+	l->have = have + n;
+	return 0;
+}
+
+/* A login has come, whole or all that is looked at.  Returns the phase that follows. */
+static __always_inline __u8 mysql_hear_login(struct slot *s, __u32 index, struct mysql_login *l)
+{
+	__u32 caps = le32(l->body.bytes);
+	bool packed = s->my.caps & CAP_COMPRESS && caps & (CLIENT_COMPRESS | CLIENT_ZSTD);
+
 	if (caps & CLIENT_SSL) {
 		s->flags |= SLOT_TLS;
 		return PHASE_BLIND;
 	}
-	packed = s->my.caps & CAP_COMPRESS && caps & (CLIENT_COMPRESS | CLIENT_ZSTD);
-	s->my.caps = mysql_agree(s->my.caps, caps, b->bytes[EXTENDED_AT]);
-	mysql_report_names(s, index, b, got, LOGIN_USER_AT, caps);
-	__builtin_memset(b->bytes, 0, LOGIN_MAX);
+	s->my.caps = mysql_agree(s->my.caps, caps, l->body.bytes[EXTENDED_AT]);
+	mysql_report_names(s, index, &l->body, l->have, LOGIN_USER_AT, caps);
 	if (packed)
 		s->flags |= SLOT_COMPRESSED;
 	return packed || !(caps & CLIENT_PROTOCOL_41) ? PHASE_BLIND : PHASE_AUTH;
+}
+
+/*
+ * The client says who it is: the packet that `w` found, or (NULL) more of one that
+ * was begun.  Returns the phase that follows.
+ */
+static __always_inline __u8 mysql_login(struct sock *sk, struct slot *s, __u32 index,
+					const struct mysql_asked *w)
+{
+	struct mysql_piece piece = { .sk = address_of(sk), .index = index };
+	struct mysql_login *l = w ? mysql_login_begin(index)
+				  : bpf_map_lookup_elem(&mysql_logins, &index);
+	__u8 next;
+
+	if (!l) {
+		count(COUNT_STARTUP_LOST);
+		return PHASE_BLIND;
+	}
+	if (w) {
+		l->seq = w->login;
+		l->wanted = w->length < LOGIN_MAX ? w->length : LOGIN_MAX;
+	}
+	bpf_loop(LOGIN_MAX, mysql_take_piece, &piece, 0);
+	if (l->have < l->wanted)
+		return PHASE_NEGOTIATE;
+	next = mysql_hear_login(s, index, l);
+	bpf_map_delete_elem(&mysql_logins, &index);
+	return next;
 }
 
 /* The same connection, somebody else: COM_CHANGE_USER. */

@@ -4,8 +4,8 @@
  *
  * A packet is a length (3 bytes, lowest first), a number, a body.  A command is
  * a packet with number 0; others go on with one, or with a login.  Kinds of answer
- * that are still to come are kept in order, as runs of a kind and how many: four
- * runs of up to 31, in one word.  Of the text only the first word is looked at: it
+ * that are still to come are kept in order, as runs of a kind and how many: two
+ * runs of up to 255 and one of 127, in one word.  Of the text only the first word is looked at: it
  * tells whether an error can have ended the transaction behind our back.
  */
 #ifndef PLIMSOLL_MYSQL_REQUEST_BPF_H
@@ -52,22 +52,26 @@ enum answer_kind {
 	ANSWER_UNKNOWN,
 };
 
-#define RUN_BITS   5
-#define RUN_MAX	   31
-#define RUN(kind)  ((kind) << RUN_BITS | 1)
-#define RUN_KIND(q) ((q) >> RUN_BITS & 7)
+#define RUN_BITS	11
+#define RUN_MASK	((1U << RUN_BITS) - 1)
+#define KIND_BITS	3
+#define RUN_ONE		(1U << KIND_BITS)
+#define RUN(kind)	((kind) | RUN_ONE)
+#define RUN_KIND(q)	((q) & (RUN_ONE - 1))
+#define RUN_COUNT(q)	(((q) & RUN_MASK) >> KIND_BITS)
 
-static __always_inline bool mysql_enqueue(__u32 *queue, __u8 kind)
+static __always_inline bool mysql_enqueue(__u32 *queue, __u32 kind)
 {
-	for (int shift = 0; shift < 32; shift += 8) {
-		__u8 run = *queue >> shift, next = shift < 24 ? *queue >> (shift + 8) : 0;
+	for (__u32 shift = 0; shift < 32; shift += RUN_BITS) {
+		__u32 run = *queue >> shift & RUN_MASK, rest = *queue >> shift >> RUN_BITS;
+		__u32 most = shift + RUN_BITS < 32 ? 255 : 127;
 
 		if (!run) {
-			*queue |= (__u32)RUN(kind) << shift;
+			*queue |= RUN(kind) << shift;
 			return true;
 		}
-		if (!next && run >> RUN_BITS == kind && (run & RUN_MAX) < RUN_MAX) {
-			*queue += 1U << shift;
+		if (!rest && RUN_KIND(run) == kind && RUN_COUNT(run) < most) {
+			*queue += RUN_ONE << shift;
 			return true;
 		}
 	}

@@ -21,11 +21,16 @@ struct control {
 #define CONTROL(c, field, type)                                                                    \
 	(*(const type *)((c)->bytes + bpf_core_field_offset(struct tcp_skb_cb, field)))
 
-/* False when the segment says nothing new, or the kernel is going to drop it. */
+/*
+ * False when the segment says nothing new, or the kernel is going to drop it.  New is
+ * what we have not heard, which may be less than what the kernel has not: where its
+ * receive buffer was full it dropped a segment after we had, and it comes again.
+ */
 static __always_inline bool look(const struct sk_buff *skb, const struct tcp_sock *tp,
 				 const struct slot *s, struct segment *g)
 {
 	struct control cb __attribute__((aligned(8))) = {};
+	__s32 ahead = s->rx_bytes - tp->bytes_received;
 	__u32 seq, payload, seen;
 
 	bpf_probe_read_kernel(&cb, 32, skb->cb);
@@ -37,7 +42,7 @@ static __always_inline bool look(const struct sk_buff *skb, const struct tcp_soc
 	payload = CONTROL(&cb, end_seq, __u32) - seq;
 	if (payload && CONTROL(&cb, tcp_flags, __u8) & 1)
 		payload--;	/* FIN takes a number and brings no byte */
-	seen = tp->rcv_nxt - seq;
+	seen = tp->rcv_nxt + (ahead > 0 ? ahead : 0) - seq;
 	if ((__s32)seen >= 0 && payload > seen) {
 		g->from = skb->len - payload + seen;
 		g->len = payload - seen;
@@ -47,11 +52,25 @@ static __always_inline bool look(const struct sk_buff *skb, const struct tcp_soc
 	return g->advanced || g->len;
 }
 
+/* Whether `n` bytes from here on are all of a message that says nothing more. */
+static __always_inline bool in_the_middle(const struct slot *s, __u64 n)
+{
+	return !(s->flags & SLOT_UNFRAMED) && s->rx_left >= n &&
+	       (s->protocol != WIRE_MYSQL || mysql_is_between(s));
+}
+
 /* The kernel's own count says whether every byte passed by us, in order. */
 static __always_inline void check_hole(struct slot *s, const struct tcp_sock *tp)
 {
-	if (s->rx_bytes == tp->bytes_received)
+	__u64 missed = tp->bytes_received - s->rx_bytes;
+
+	if ((__s64)missed <= 0)
 		return;
+	s->rx_bytes = tp->bytes_received;
+	if (in_the_middle(s, missed)) {
+		s->rx_left -= missed;
+		return;
+	}
 	if (!(s->flags & SLOT_UNFRAMED))
 		count(COUNT_RX_HOLE);
 	if (s->protocol == WIRE_POSTGRESQL)
@@ -93,7 +112,7 @@ int BPF_PROG(on_segment, struct sock *sk, struct sk_buff *skb)
 	is_mysql = s->protocol == WIRE_MYSQL ||
 		   (s->protocol == WIRE_UNKNOWN && mysql_may_be(sk, s, &g, index));
 	next = is_mysql ? mysql(sk, skb, s, &g, index) : postgresql(sk, skb, s, &g, index);
-	s->rx_bytes = tp->bytes_received + g.len;
+	s->rx_bytes += g.len;
 	if (g.advanced) {
 		s->tx_next = g.ack;
 		note_rtt(s, tp);

@@ -12,6 +12,17 @@ wanted=$(sed 's/#.*//' scripts/packages | tr -s ' \t\n' ' ')
 # shellcheck disable=SC2086
 present=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' $wanted 2>/dev/null |
 	sed -n 's/^installed //p' || true)
+
+# Not by its package: unpacked beside the build, or part of another one's node.
+there_otherwise()
+{
+	case "$1" in
+	node-pg) [ -d "$unpacked/usr/share/nodejs/pg" ] ;;
+	npm) command -v npm >/dev/null ;;
+	*) return 1 ;;
+	esac
+}
+
 missing=
 for p in $wanted; do
 	case "
@@ -20,7 +31,7 @@ $present
 	*"
 $p
 "*) ;;
-	*) [ "$p" = node-pg ] && [ -d "$unpacked/usr/share/nodejs/pg" ] || missing="$missing $p" ;;
+	*) there_otherwise "$p" || missing="$missing $p" ;;
 	esac
 done
 [ -n "$missing" ] || exit 0

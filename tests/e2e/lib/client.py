@@ -3,7 +3,8 @@
 
 All of them read one command a line and answer with one line, "ok ..." or
 "error SQLSTATE ...".  The words: begin, query SQL, commit, rollback, status,
-backend, busy N, quit (see clients/).
+backend, busy N, quit (see clients/).  Those for MySQL connect with autocommit on,
+and know besides: manual and auto (the driver's autocommit), prepared SQL.
 """
 
 import os
@@ -15,6 +16,9 @@ from . import tap
 HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 NODE_PATHS = (os.path.join(tap.ROOT, "build/node/usr/share/nodejs"), "/usr/share/nodejs")
 DRIVERS = ("psycopg2", "libpq", "lib/pq", "pgx", "node-postgres")
+MYSQL_DRIVERS = ("libmariadb", "PyMySQL", "go-sql-driver", "mysql2", "mariadb-java-client")
+GO_NAMES = {"lib/pq": "postgres", "pgx": "pgx", "go-sql-driver": "mysql"}
+JDBC = "/usr/share/java/mariadb-java-client.jar"
 
 
 class Answer:
@@ -41,8 +45,19 @@ def command_of(driver):
         return ["/usr/bin/python3", os.path.join(HERE, "clients/leak_psycopg2.py")], {}
     if driver == "libpq":
         return [_built("leak_libpq")], {}
-    if driver in ("lib/pq", "pgx"):
-        return [_built("leak_go"), {"lib/pq": "postgres", "pgx": "pgx"}[driver]], {}
+    if driver in GO_NAMES:
+        return [_built("leak_go"), GO_NAMES[driver]], {}
+    if driver == "libmariadb":
+        return [_built("leak_mariadb")], {}
+    if driver == "PyMySQL":
+        return ["/usr/bin/python3", os.path.join(HERE, "clients/leak_pymysql.py")], {}
+    if driver == "mysql2":
+        modules = os.path.dirname(_built("node/node_modules/mysql2"))
+        return ["node", os.path.join(HERE, "clients/leak_mysql2.js")], {"NODE_PATH": modules}
+    if driver == "mariadb-java-client":
+        classes = os.path.dirname(_built("LeakJdbc.class"))
+        return ["java", "-Xshare:auto", "-XX:TieredStopAtLevel=1", "-cp", f"{classes}:{JDBC}",
+                "LeakJdbc"], {}
     if driver == "node-postgres":
         for path in NODE_PATHS:
             if os.path.isdir(os.path.join(path, "pg")):

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-// An application on database/sql with lib/pq or pgx that does as it is told; see
-// lib/client.py.  Its argument is the driver: postgres or pgx.
+// An application on database/sql with lib/pq, pgx or go-sql-driver/mysql that does as it
+// is told; see lib/client.py.  Its argument is the driver: postgres, pgx or mysql.
 package main
 
 import (
@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-sql-driver/mysql"
 	"github.com/jackc/pgconn"
 	_ "github.com/jackc/pgx/v4/stdlib"
 	"github.com/lib/pq"
@@ -32,10 +33,13 @@ func fault(err error) string {
 	state := "-"
 	var p *pq.Error
 	var g *pgconn.PgError
+	var m *mysql.MySQLError
 	if errors.As(err, &p) {
 		state = string(p.Code)
 	} else if errors.As(err, &g) {
 		state = g.Code
+	} else if errors.As(err, &m) {
+		state = strconv.Itoa(int(m.Number))
 	}
 	return "error " + state + " " + strings.ReplaceAll(err.Error(), "\n", " ")
 }
@@ -73,7 +77,27 @@ func (a *app) query(text string) string {
 	return "ok " + first
 }
 
-func (a *app) end(how func(*sql.Tx) error) string {
+func (a *app) prepared(text string) string {
+	s, err := a.conn.PrepareContext(ctx, text)
+	if err != nil {
+		return fault(err)
+	}
+	defer s.Close()
+	rows, err := s.QueryContext(ctx)
+	if err != nil {
+		return fault(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+	}
+	return said(rows.Err())
+}
+
+func (a *app) end(word string, how func(*sql.Tx) error) string {
+	if a.tx == nil && os.Args[1] == "mysql" {
+		_, err := a.conn.ExecContext(ctx, word)
+		return said(err)
+	}
 	if a.tx == nil {
 		return "ok no transaction"
 	}
@@ -104,12 +128,21 @@ func (a *app) obey(word, rest string) string {
 		a.tx, err = a.conn.BeginTx(ctx, nil)
 		return said(err)
 	case "commit":
-		return a.end((*sql.Tx).Commit)
+		return a.end(word, (*sql.Tx).Commit)
 	case "rollback":
-		return a.end((*sql.Tx).Rollback)
+		return a.end(word, (*sql.Tx).Rollback)
 	case "query":
 		return a.query(rest)
+	case "prepared":
+		return a.prepared(rest)
+	case "manual", "auto":
+		on := map[string]string{"manual": "0", "auto": "1"}[word]
+		_, err = a.conn.ExecContext(ctx, "set autocommit = "+on)
+		return said(err)
 	case "backend":
+		if os.Args[1] == "mysql" {
+			return a.query("select connection_id()")
+		}
 		return a.query("select pg_backend_pid()::text")
 	case "busy":
 		n, _ := strconv.Atoi(rest)
@@ -121,8 +154,16 @@ func (a *app) obey(word, rest string) string {
 	return "error - unknown word " + word
 }
 
+// The PostgreSQL drivers read the environment themselves.
+func where() string {
+	if os.Args[1] != "mysql" {
+		return ""
+	}
+	return os.ExpandEnv("$DB_USER:$DB_PASSWORD@tcp($DB_HOST:$DB_PORT)/$DB_NAME$DB_OPTIONS")
+}
+
 func main() {
-	pool, err := sql.Open(os.Args[1], "")
+	pool, err := sql.Open(os.Args[1], where())
 	if err != nil {
 		fmt.Println(fault(err))
 		return

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import java.io.BufferedReader;
+import java.io.InputStreamReader;
+import java.sql.Connection;
+import java.sql.DriverManager;
+import java.sql.PreparedStatement;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.sql.Statement;
+
+/**
+ * An application on mariadb-java-client that does as it is told; see lib/client.py.  Beside the
+ * words that all know: batch N (N inserts in one go), prepared SQL.
+ */
+public class LeakJdbc {
+    private static Connection db;
+
+    private static Connection dial() throws SQLException {
+        String options = System.getenv().getOrDefault("DB_OPTIONS", "");
+        return DriverManager.getConnection(
+                "jdbc:mariadb://" + System.getenv("DB_HOST") + ":" + System.getenv("DB_PORT") + "/"
+                        + System.getenv("DB_NAME") + "?allowLocalInfile=true" + options,
+                System.getenv("DB_USER"), System.getenv("DB_PASSWORD"));
+    }
+
+    private static String first(Statement s, boolean has) throws SQLException {
+        String text = "";
+        while (has || s.getUpdateCount() != -1) {
+            if (has) {
+                try (ResultSet r = s.getResultSet()) {
+                    while (r.next()) {
+                        text = text.isEmpty() ? String.valueOf(r.getString(1)) : text;
+                    }
+                }
+            }
+            has = s.getMoreResults();
+        }
+        return "ok " + text;
+    }
+
+    private static String query(String sql) throws SQLException {
+        try (Statement s = db.createStatement()) {
+            return first(s, s.execute(sql));
+        }
+    }
+
+    private static String prepared(String sql) throws SQLException {
+        try (PreparedStatement s = db.prepareStatement(sql)) {
+            return first(s, s.execute());
+        }
+    }
+
+    private static String batch(int n) throws SQLException {
+        try (PreparedStatement s = db.prepareStatement("insert into blobs (b) values (?)")) {
+            for (int i = 0; i < n; i++) {
+                s.setString(1, "row " + i);
+                s.addBatch();
+            }
+            return "ok " + s.executeBatch().length;
+        }
+    }
+
+    private static void busy() {
+        try (Connection c = dial()) {
+            c.setAutoCommit(false);
+            for (;;) {
+                try (Statement s = c.createStatement()) {
+                    s.executeQuery("select count(*) from account").close();
+                }
+                c.commit();
+                Thread.sleep(20);
+            }
+        } catch (SQLException | InterruptedException e) {
+            return;
+        }
+    }
+
+    private static String obey(String word, String rest) throws SQLException {
+        switch (word) {
+        case "begin":
+        case "commit":
+        case "rollback":
+            return query(word);
+        case "query":
+            return query(rest);
+        case "prepared":
+            return prepared(rest);
+        case "batch":
+            return batch(Integer.parseInt(rest));
+        case "manual":
+        case "auto":
+            db.setAutoCommit(word.equals("auto"));
+            return "ok";
+        case "backend":
+            return query("select connection_id()");
+        case "busy":
+            for (int i = 0; i < Integer.parseInt(rest); i++) {
+                Thread t = new Thread(LeakJdbc::busy);
+                t.setDaemon(true);
+                t.start();
+            }
+            return "ok";
+        default:
+            return "error - unknown word " + word;
+        }
+    }
+
+    public static void main(String[] args) throws Exception {
+        BufferedReader in = new BufferedReader(new InputStreamReader(System.in));
+        db = dial();
+        System.out.println("ok");
+        for (String line = in.readLine(); line != null && !line.equals("quit"); line = in.readLine()) {
+            int at = line.indexOf(' ');
+            String answer;
+            try {
+                answer = obey(at < 0 ? line : line.substring(0, at), at < 0 ? "" : line.substring(at + 1));
+            } catch (SQLException e) {
+                answer = "error " + e.getSQLState() + " " + e.getMessage();
+            }
+            System.out.println(answer.replace('\n', ' '));
+        }
+        System.exit(0);
+    }
+}
