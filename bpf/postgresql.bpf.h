@@ -143,21 +143,13 @@ static __always_inline __u32 needed(__u8 type)
 	return type == 'Z' ? 6 : type == 'K' ? 9 : HEADER;
 }
 
-/* One message of an answer.  Returns 1 to stop. */
-static long answer_message(__u64 i, struct answer *a)
+/* The next message of an answer, in the buffer.  Returns 1 to stop. */
+static __always_inline long heed(struct walk *w, const struct buffer *b)
 {
-	struct walk *w = walk_of(WALK_ANSWERS);
-	struct buffer *b = own_buffer();
-	__u32 n, size;
 	const __u8 *p;
+	__u32 n, size;
 
-	if (!b || !w || w->at.off >= w->at.end)
-		return 1;
 	w->bad = 1;
-	if (!at_hand(&w->at, 9) && !fill_answer(a, w, b)) {
-		count(COUNT_RX_UNREADABLE);
-		return 1;
-	}
 	p = message(&w->at, b, &n);
 	if (!p || !known(p[0], LETTERS_RX, DIGITS_RX))
 		return 1;
@@ -174,6 +166,39 @@ static long answer_message(__u64 i, struct answer *a)
 	hear_message(w, p, size);
 	w->at.off += 1 + size;
 	return 0;
+}
+
+/* One message, wherever it lies.  Returns 1 to stop. */
+static long answer_message(__u64 i, struct answer *a)
+{
+	struct walk *w = walk_of(WALK_ANSWERS);
+	struct buffer *b = own_buffer();
+
+	if (!b || !w || w->bad || w->have || w->at.off >= w->at.end)
+		return 1;
+	if (!at_hand(&w->at, 9) && !fill_answer(a, w, b)) {
+		count(COUNT_RX_UNREADABLE);
+		w->bad = 1;
+		return 1;
+	}
+	return heed(w, b);
+}
+
+#define AT_ONCE 6	/* messages of a usual short answer, and one more */
+
+/*
+ * Most answers are a few messages in one chunk: these are taken without the calls
+ * that a loop of any length needs.  What is left is for that loop.
+ */
+static __always_inline void take_short(struct answer *a, struct walk *w)
+{
+	struct buffer *b = own_buffer();
+
+	if (!b || w->at.off >= w->at.end || !fill_answer(a, w, b))
+		return;
+	for (int i = 0; i < AT_ONCE; i++)
+		if (w->at.off >= w->at.end || !at_hand(&w->at, 9) || heed(w, b))
+			break;
 }
 
 /* Walks the new bytes of the segment, taking up where the last one ended.  NULL: not readable. */
@@ -195,7 +220,9 @@ static __always_inline struct walk *read_answer(struct sk_buff *skb, const struc
 		w->type = s->pg.type;
 		__builtin_memcpy(w->head, s->pg.head, 4);
 	}
-	bpf_loop(len / HEADER + 2, answer_message, &a, 0);
+	take_short(&a, w);
+	if (!w->bad && !w->have && w->at.off < w->at.end)
+		bpf_loop(len / HEADER + 2, answer_message, &a, 0);
 	return w->bad ? NULL : w;
 }
 
