@@ -65,6 +65,8 @@ struct mysql_notes {
 	__u8 caps;		/* what client and server agreed on, and what was noticed */
 };
 
+#define MYSQL_MANUAL 0x10	/* of caps: autocommit is off, any statement opens a transaction */
+
 /*
  * One connection.  Three cache lines: the first is written by every segment
  * that says something, the second less often, the third once.

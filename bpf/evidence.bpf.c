@@ -62,6 +62,12 @@ static __always_inline bool opens(__u64 address, __u32 seq)
 	       b->bytes[at] == '/';
 }
 
+/* Where MySQL's autocommit is off, no word says it. */
+static __always_inline bool is_manual(const struct slot *s)
+{
+	return s->protocol == WIRE_MYSQL && s->my.caps & MYSQL_MANUAL;
+}
+
 static __always_inline void take_registers(struct stack_snapshot *kept, struct task_struct *task)
 {
 #ifdef __TARGET_ARCH_x86
@@ -125,7 +131,8 @@ int BPF_PROG(on_send, struct sock *sk, int ret, int flags)
 	tp = bpf_skc_to_tcp_sock(sk);
 	if (!tp)
 		return 0;
-	if (cfg_evidence == TIER_TRANSACTIONS && !opens(address_of(sk), tp->write_seq - ret))
+	if (cfg_evidence == TIER_TRANSACTIONS && !is_manual(s) &&
+	    !opens(address_of(sk), tp->write_seq - ret))
 		return 0;
 	kept = snapshot_of(index);
 	if (!kept) {

@@ -45,7 +45,7 @@ static __always_inline void mysql_lose(struct slot *s)
  * Counts the commands that were just acknowledged.  False when they could not be
  * read: answers can then not be told apart.
  */
-static __always_inline bool mysql_count(struct sock *sk, struct slot *s, __u32 ack,
+static __always_inline bool mysql_count(struct sock *sk, struct slot *s, __u32 index, __u32 ack,
 					struct mysql_asked **ret)
 {
 	bool strict = s->flags & SLOT_UNCOUNTED;
@@ -69,6 +69,8 @@ static __always_inline bool mysql_count(struct sock *sk, struct slot *s, __u32 a
 	w->have = have;
 	w->head = have ? s->tx_msg : 0;
 	w->strict = strict;
+	w->index = index;
+	w->at_work = s->status != 'I' || s->my.caps & CAP_MANUAL;
 	mysql_walk_requests(w->at.end);
 	w = mysql_asked();
 	if (!w || w->bad || (strict && (w->have || w->at.off != w->at.end)))
@@ -101,6 +103,10 @@ static __always_inline void mysql_note(struct slot *s, __u32 index,
 	if (w->let_in || s->flags & SLOT_UNFRAMED)
 		s->phase = PHASE_READY;
 	s->status = w->status;
+	if (w->prepared)
+		statement_named(index, w->prepared);
+	if (w->unsaid && w->status == 'T')
+		statement_unsaid(index);
 	if (w->status)
 		note_status(s, index, s->last_ns);
 	else
@@ -207,7 +213,7 @@ static __noinline void mysql_hear_client(struct sock *sk, struct slot *s,
 	struct mysql_asked *w;
 	bool greeted = s->phase == PHASE_NEGOTIATE;
 
-	if (!mysql_count(sk, s, g->ack, &w)) {
+	if (!mysql_count(sk, s, index, g->ack, &w)) {
 		mysql_lose_count(s);
 		if (greeted)
 			s->phase = PHASE_BLIND;

@@ -18,7 +18,7 @@
 #define CAP_EOF_KNOWN	0x02	/* CAP_NO_EOF is known */
 #define CAP_META_FIRST	0x04	/* MySQL: whether definitions follow is said before their number */
 #define CAP_META_LAST	0x08	/* MariaDB: it is said behind it */
-#define CAP_MANUAL	0x10	/* autocommit is off */
+#define CAP_MANUAL	MYSQL_MANUAL
 #define CAP_DOUBTFUL	0x20	/* a statement that ANSWER_DOUBTFUL is for was prepared */
 #define CAP_FULL	0x40	/* the packet under way is as large as can be: the next goes on */
 #define CAP_COMPRESS	0x80	/* during the greeting: compression was offered */
@@ -60,6 +60,11 @@ enum answer_kind {
 #define RUN_KIND(q)	((q) & (RUN_ONE - 1))
 #define RUN_COUNT(q)	(((q) & RUN_MASK) >> KIND_BITS)
 
+static __always_inline __u32 le32(const __u8 *p)
+{
+	return *(const __u32 *)p;
+}
+
 static __always_inline bool mysql_enqueue(__u32 *queue, __u32 kind)
 {
 	for (__u32 shift = 0; shift < 32; shift += RUN_BITS) {
@@ -85,8 +90,11 @@ struct mysql_asked {
 	__u32 asked;		/* the queue */
 	__u32 head;		/* of a packet's header that was cut by the end */
 	__u32 login, length;	/* TCP sequence of a login's body, and its length */
+	__u32 index;		/* of the slot */
+	__u32 word;		/* the first of the last query */
 	__u8 have;		/* bytes in `head` */
 	__u8 part, caps;
+	__u8 at_work;		/* in a transaction, or any statement opens one */
 	__u8 strict;		/* no packet may go on with one that we did not see */
 	__u8 names;		/* `login` was found */
 	__u8 deep;		/* more commands than can be remembered */
@@ -127,7 +135,7 @@ static __always_inline struct mysql_asked *mysql_asked_begin(void)
  */
 static __always_inline bool mysql_is_plain(__u32 word)
 {
-	switch (word | 0x20202020) {
+	switch (word) {
 	case WORD('s', 'e', 'l', 'e'):
 	case WORD('(', 's', 'e', 'l'):
 	case WORD('i', 'n', 's', 'e'):
@@ -150,8 +158,26 @@ static __always_inline bool mysql_is_plain(__u32 word)
 	}
 }
 
-/* The same of a command's text; `n` bytes of it are at `p`, which has room for more. */
-static __always_inline bool mysql_text_is_plain(const __u8 *p, __u32 n)
+/* Whether outside a transaction it may begin one: the others' texts are not kept. */
+static __always_inline bool mysql_may_begin(__u32 word)
+{
+	switch (word) {
+	case WORD('b', 'e', 'g', 'i'):
+	case WORD('s', 't', 'a', 'r'):
+	case WORD('c', 'a', 'l', 'l'):
+	case WORD('e', 'x', 'e', 'c'):
+		return true;
+	default:
+		return (word & 0xffff) == (WORD('x', 'a', 0, 0)) ||
+		       (word & 0xffff) == (WORD('/', '*', 0, 0));
+	}
+}
+
+/*
+ * The first four letters of a command's text, small ones; 0 when they are not there.
+ * `n` bytes of it are at `p`, which has room for more.
+ */
+static __always_inline __u32 mysql_first_word(const __u8 *p, __u32 n)
 {
 	__u32 i = 0;
 
@@ -160,18 +186,15 @@ static __always_inline bool mysql_text_is_plain(const __u8 *p, __u32 n)
 		if (i == k && p[k] <= ' ')
 			i++;
 	if (i + 4 > n)
-		return false;
-	return mysql_is_plain(WORD(p[i], p[i + 1], p[i + 2], (__u32)p[i + 3]));
-}
-
-static __always_inline __u8 mysql_doubt(const struct mysql_asked *w, const __u8 *p, __u32 n)
-{
-	return mysql_text_is_plain(p, n) ? ANSWER_RESULT : ANSWER_DOUBTFUL;
+		return 0;
+	return WORD(p[i], p[i + 1], p[i + 2], (__u32)p[i + 3]) | 0x20202020;
 }
 
 #define COM_QUERY	 0x03
 #define COM_CHANGE_USER	 0x11
 #define COM_STMT_PREPARE 0x16
+#define COM_STMT_EXECUTE 0x17
+#define COM_STMT_BULK	 0xfa
 
 /* How the server answers the command at `p`; `n` bytes are there, one at least. */
 static __always_inline __u8 mysql_kind(struct mysql_asked *w, const __u8 *p, __u32 n)
@@ -182,13 +205,14 @@ static __always_inline __u8 mysql_kind(struct mysql_asked *w, const __u8 *p, __u
 	case 0x19:	/* STMT_CLOSE */
 		return ANSWER_NONE;
 	case COM_QUERY:
-		return mysql_doubt(w, p + 1, n - 1);
+		w->word = mysql_first_word(p + 1, n - 1);
+		return mysql_is_plain(w->word) ? ANSWER_RESULT : ANSWER_DOUBTFUL;
 	case COM_STMT_PREPARE:
-		if (!mysql_text_is_plain(p + 1, n - 1))
+		if (!mysql_is_plain(mysql_first_word(p + 1, n - 1)))
 			w->caps |= CAP_DOUBTFUL;
 		return ANSWER_PREPARED;
-	case 0x17:	/* STMT_EXECUTE */
-	case 0xfa:	/* STMT_BULK_EXECUTE */
+	case COM_STMT_EXECUTE:
+	case COM_STMT_BULK:
 		return w->caps & CAP_DOUBTFUL ? ANSWER_DOUBTFUL : ANSWER_RESULT;
 	case 0x04:	/* FIELD_LIST */
 	case 0x1c:	/* STMT_FETCH */
@@ -234,6 +258,32 @@ static __always_inline void mysql_note_login(struct mysql_asked *w, __u32 length
 	w->length = length;
 }
 
+/*
+ * Keeps the text of what may matter once somebody asks: all in a transaction, and
+ * outside of one what may begin it.
+ */
+static __always_inline void mysql_keep(struct mysql_asked *w, const __u8 *p, __u32 n,
+				       __u32 length)
+{
+	__u32 seq = w->seq + w->at.off + 1, size = length - 1, name = 0;
+
+	if (p[0] == COM_STMT_PREPARE)
+		name = NAME_TO_COME;
+	else if (!w->at_work && !(p[0] == COM_QUERY && mysql_may_begin(w->word)))
+		return;
+	if ((p[0] == COM_STMT_EXECUTE || p[0] == COM_STMT_BULK) && n > 4) {
+		size = 0;
+		name = le32(p + 1);
+	} else if (p[0] == COM_QUERY && size > 2 && n > 2 && !p[1] && p[2] == 1) {
+		seq += 2;	/* "no attributes" */
+		size -= 2;
+	} else if (p[0] != COM_QUERY && p[0] != COM_STMT_PREPARE) {
+		return;
+	}
+	w->at.size = 0;		/* the buffer is used for it */
+	keep_text(w->sk, w->index, seq, size, name);
+}
+
 /* One packet: its header was read, its body begins at w->at.off and, `n` bytes of it, at `p`. */
 static __always_inline void mysql_hear_request(struct mysql_asked *w, const __u8 *p, __u32 n)
 {
@@ -255,15 +305,12 @@ static __always_inline void mysql_hear_request(struct mysql_asked *w, const __u8
 	w->bad |= kind == ANSWER_UNKNOWN;
 	if (kind != ANSWER_NONE && !w->bad && !mysql_enqueue(&w->asked, kind))
 		w->bad = w->deep = 1;
+	if (kind != ANSWER_NONE && !w->bad)
+		mysql_keep(w, p, n, length);
 	if (w->part == PART_NONE && w->asked)
 		w->part = PART_FIRST;
 	w->at.off += length;
 	w->head = w->have = 0;
-}
-
-static __always_inline __u32 le32(const __u8 *p)
-{
-	return *(const __u32 *)p;
 }
 
 /* One packet, or one byte where its header is in pieces.  Returns 1 to stop. */

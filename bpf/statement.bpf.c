@@ -74,9 +74,30 @@ static __always_inline bool is_another(const struct buffer *b, const struct stat
 	}
 }
 
+/* The first `n` bytes in the buffer from `at` on are what there is of a text of `size`. */
+static __always_inline void copy_text(struct statement *kept, const struct buffer *b, __u32 at,
+				      __u32 n, __u32 size)
+{
+	kept->copied = 0;
+	kept->size = size;
+	if (n > size)
+		n = size;
+	if (at >= BUFFER || n > STATEMENT_MAX ||
+	    bpf_probe_read_kernel(kept->bytes, n, b->bytes + at))
+		n = 0;
+	kept->copied = n;
+}
+
+static __always_inline void make_own(struct statement *kept, __u32 gen)
+{
+	if (kept->gen != gen)
+		kept->name = kept->copied = 0;
+	kept->gen = gen;
+}
+
 /*
- * Keeps the statement of the request that begins at TCP sequence `seq`, whose first
- * `n` bytes are in the buffer already (0: they have to be read).  Always 0.
+ * PostgreSQL: keeps the statement of the request that begins at TCP sequence `seq`,
+ * whose first `n` bytes are in the buffer already (0: they have to be read).  Always 0.
  */
 __noinline int keep_statement(__u64 address, __u32 index, __u32 gen, __u32 seq, __u32 n)
 {
@@ -90,21 +111,36 @@ __noinline int keep_statement(__u64 address, __u32 index, __u32 gen, __u32 seq, 
 		count(COUNT_STATEMENT_LOST);
 	if (!b || !kept || n < 7)
 		return 0;
-	if (kept->gen != gen)
-		kept->name = kept->copied = 0;
-	kept->gen = gen;
+	make_own(kept, gen);
 	if (!is_another(b, kept, &at, &name))
 		return 0;
 	size = bpf_ntohl(*(__u32 *)(b->bytes + 1)) + 1;
 	kept->name = name;
-	kept->copied = 0;
-	kept->size = at && size > at ? size - at - 1 : 0;
-	n = n > at ? n - at : 0;
-	if (n > kept->size)
-		n = kept->size;
-	if (at >= BUFFER || n > STATEMENT_MAX ||
-	    bpf_probe_read_kernel(kept->bytes, n, b->bytes + at))
-		n = 0;
-	kept->copied = n;
+	copy_text(kept, b, at, n > at ? n - at : 0, at && size > at ? size - at - 1 : 0);
+	return 0;
+}
+
+/*
+ * Keeps the `size` bytes of a statement that begin at TCP sequence `seq`, and what
+ * it is called where it was prepared.  Without a text (0): the one called `name` is
+ * run again.  Always 0.
+ */
+__noinline int keep_text(__u64 address, __u32 index, __u32 seq, __u32 size, __u32 name)
+{
+	__u32 zero = 0, n;
+	struct buffer *b = bpf_map_lookup_elem(&buffers, &zero);
+	struct slot *s = bpf_map_lookup_elem(&slots, &index);
+	struct statement *kept = room_of(index);
+
+	if (!kept)
+		count(COUNT_STATEMENT_LOST);
+	if (!b || !s || !kept)
+		return 0;
+	make_own(kept, s->gen);
+	if (!size && kept->name == name)
+		return 0;
+	n = size ? read_sent(address, seq, cfg_statement_bytes) : 0;
+	kept->name = name;
+	copy_text(kept, b, 0, n, size);
 	return 0;
 }

@@ -22,6 +22,29 @@ extern struct statements_map statements SEC(".maps");
 extern const volatile __u32 cfg_statement_bytes;	/* at least 256 */
 
 int keep_statement(__u64 address, __u32 index, __u32 gen, __u32 seq, __u32 n);
+int keep_text(__u64 address, __u32 index, __u32 seq, __u32 size, __u32 name);
+
+#define NAME_TO_COME (~0U)	/* MySQL: the answer to its preparation brings it */
+
+/* What was prepared last is called that. */
+static __always_inline void statement_named(__u32 index, __u32 name)
+{
+	__u32 last = index * 2 + STATEMENT_LAST;
+	struct statement *kept = bpf_map_lookup_elem(&statements, &last);
+
+	if (kept && kept->name == NAME_TO_COME)
+		kept->name = name;
+}
+
+/* The one under way was not kept, and what was is another. */
+static __always_inline void statement_unsaid(__u32 index)
+{
+	__u32 last = index * 2 + STATEMENT_LAST;
+	struct statement *kept = bpf_map_lookup_elem(&statements, &last);
+
+	if (kept)
+		kept->name = kept->copied = kept->size = 0;
+}
 
 /* The statement under way turned out to open a transaction. */
 static __always_inline void statement_opened(__u32 index)
