@@ -308,11 +308,40 @@ static __always_inline int hear_requests(struct sock *sk, struct slot *s, __u32 
 }
 
 
+/* pg.type while the thread is lost: something came, and it did not end in a mark. */
+#define MIDST 1
+
+/*
+ * With the thread go the marks in it.  If one request was open it may have been answered
+ * unheard, and the count begins anew.  Of several only their answers can tell which are
+ * still open.
+ */
 static __always_inline void postgresql_lose(struct slot *s)
 {
+	if (s->pending == 1) {
+		s->pending = 0;
+		s->flags |= SLOT_UNCOUNTED;
+	}
 	s->flags |= SLOT_UNFRAMED;
 	s->status = 0;
 	s->rx_left = s->pg.have = 0;
+	s->pg.type = MIDST;
+}
+
+/*
+ * While the thread is lost: did the segment end as an answer does?  If not, what comes
+ * next belongs to the same answer, whatever was asked meanwhile.
+ */
+static __always_inline void note_tail(struct sk_buff *skb, struct slot *s, const struct segment *g)
+{
+	__u8 tail[8] __attribute__((aligned(8))) = {};	/* Z, four bytes of length, status */
+	struct bpf_dynptr data;
+
+	s->pg.type = MIDST;
+	if (g->len >= 6 && !bpf_dynptr_from_skb(skb, 0, &data) &&
+	    !bpf_dynptr_read(tail, 6, &data, g->from + g->len - 6, 0) && tail[0] == 'Z' &&
+	    tail[4] == 5 && !(tail[1] | tail[2] | tail[3]))
+		s->pg.type = 0;
 }
 
 /*
@@ -326,18 +355,21 @@ static __always_inline const struct walk *hear(struct sk_buff *skb, struct slot 
 	const struct walk *w;
 
 	*ret_whole = false;
-	if (!framed && !g->advanced && !(s->flags & SLOT_EDGE))
+	if (!framed && (s->pg.type == MIDST || (!g->advanced && !(s->flags & SLOT_EDGE)))) {
+		note_tail(skb, s, g);
 		return NULL;
+	}
 	w = read_answer(skb, s, !framed, g->from, g->len);
 	if (framed && !w) {
 		count(COUNT_RX_LOST);
 		postgresql_lose(s);
 	}
-	if (!w)
+	if (w)
+		*ret_whole = w->marks && !w->answer && !w->have && w->at.off == w->at.end;
+	if (!w || (!framed && !*ret_whole)) {
+		note_tail(skb, s, g);
 		return NULL;
-	*ret_whole = w->marks && !w->answer && !w->have && w->at.off == w->at.end;
-	if (!framed && !*ret_whole)
-		return NULL;
+	}
 	s->flags &= ~SLOT_UNFRAMED;
 	s->rx_left = w->at.off > w->at.end ? w->at.off - w->at.end : 0;
 	s->pg.have = w->have;
