@@ -96,8 +96,7 @@ static __always_inline void mysql_take(struct slot *s, const struct mysql_walk *
 	s->rx_left = w->step == STEP_LENGTH ? w->at.off - w->at.end : w->left;
 }
 
-static __always_inline void mysql_note(struct slot *s, __u32 index,
-				       const struct mysql_walk *w)
+static __always_inline void mysql_note(struct slot *s, __u32 index, const struct mysql_walk *w)
 {
 	s->queries += s->phase == PHASE_READY ? w->answered : 0;
 	if (w->let_in || s->flags & SLOT_UNFRAMED)
@@ -114,7 +113,7 @@ static __always_inline void mysql_note(struct slot *s, __u32 index,
 }
 
 /* The thread is lost: is this answer the one, whole, to what was asked last? */
-static __always_inline void mysql_regain(struct sk_buff *skb, struct slot *s,
+static __always_inline void mysql_regain(struct sock *sk, struct sk_buff *skb, struct slot *s,
 					 const struct segment *g, __u32 index)
 {
 	struct mysql_walk *w = s->asked ? mysql_walk_begin(s) : NULL;
@@ -122,7 +121,7 @@ static __always_inline void mysql_regain(struct sk_buff *skb, struct slot *s,
 	if (w) {
 		w->part = PART_FIRST;
 		w->afresh = 1;
-		w = mysql_walk_answer(skb, g);
+		w = mysql_walk_answer(sk, skb, g);
 	}
 	if (!w || w->asked || w->at.off != w->at.end || w->step != STEP_LENGTH) {
 		s->asked = 0;
@@ -137,7 +136,7 @@ static __always_inline void mysql_regain(struct sk_buff *skb, struct slot *s,
 }
 
 /* Follows the answer through the new bytes of a segment. */
-static __always_inline void mysql_follow(struct sk_buff *skb, struct slot *s,
+static __always_inline void mysql_follow(struct sock *sk, struct sk_buff *skb, struct slot *s,
 					 const struct segment *g, __u32 index)
 {
 	struct mysql_walk *w;
@@ -148,7 +147,7 @@ static __always_inline void mysql_follow(struct sk_buff *skb, struct slot *s,
 	}
 	w = mysql_walk_begin(s);
 	if (w)
-		w = mysql_walk_answer(skb, g);
+		w = mysql_walk_answer(sk, skb, g);
 	if (!w) {
 		count(COUNT_RX_LOST);
 		mysql_lose(s);
@@ -170,7 +169,7 @@ static __always_inline void mysql_settle(struct slot *s)
 }
 
 /* The server spoke first.  Returns the phase that follows, PHASE_FREE when it is not MySQL. */
-static __always_inline __u8 mysql_greeted(struct sk_buff *skb, struct slot *s,
+static __always_inline __u8 mysql_greeted(struct sock *sk, struct sk_buff *skb, struct slot *s,
 					  const struct segment *g)
 {
 	struct mysql_walk *w = NULL;
@@ -179,7 +178,7 @@ static __always_inline __u8 mysql_greeted(struct sk_buff *skb, struct slot *s,
 		w = mysql_walk_begin(s);
 	if (w) {
 		w->part = PART_GREETING;
-		w = mysql_walk_answer(skb, g);
+		w = mysql_walk_answer(sk, skb, g);
 	}
 	if (!w)
 		return PHASE_FREE;
@@ -207,8 +206,8 @@ static __always_inline void mysql_lose_count(struct slot *s)
 }
 
 /* What was just acknowledged. */
-static __noinline void mysql_hear_client(struct sock *sk, struct slot *s,
-					      const struct segment *g, __u32 index)
+static __noinline void mysql_hear_client(struct sock *sk, struct slot *s, const struct segment *g,
+					 __u32 index)
 {
 	struct mysql_asked *w;
 	bool greeted = s->phase == PHASE_NEGOTIATE;
@@ -247,7 +246,7 @@ static __always_inline __u8 mysql(struct sock *sk, struct sk_buff *skb, struct s
 				  const struct segment *g, __u32 index)
 {
 	if (s->phase == PHASE_HELLO) {
-		s->phase = mysql_greeted(skb, s, g);
+		s->phase = mysql_greeted(sk, skb, s, g);
 		return s->phase;
 	}
 	if (s->phase == PHASE_BLIND)
@@ -256,9 +255,9 @@ static __always_inline __u8 mysql(struct sock *sk, struct sk_buff *skb, struct s
 		mysql_hear_client(sk, s, g, index);
 	if (g->len && s->phase != PHASE_BLIND) {
 		if (s->flags & SLOT_UNFRAMED)
-			mysql_regain(skb, s, g, index);
+			mysql_regain(sk, skb, s, g, index);
 		else
-			mysql_follow(skb, s, g, index);
+			mysql_follow(sk, skb, s, g, index);
 	}
 	if (s->protocol == WIRE_MYSQL)
 		mysql_settle(s);

@@ -447,13 +447,14 @@ static long mysql_answer_step(__u64 i, struct answer *a)
 }
 
 /* Walks the new bytes of the segment.  NULL: not the protocol's, or not readable. */
-static __always_inline struct mysql_walk *mysql_walk_answer(struct sk_buff *skb,
+static __always_inline struct mysql_walk *mysql_walk_answer(struct sock *sk,
+							    struct sk_buff *skb,
 							    const struct segment *g)
 {
-	struct answer a = { .from = g->from };
+	struct answer a = {};
 	struct mysql_walk *w = mysql_walk();
 
-	if (!w || bpf_dynptr_from_skb(skb, 0, &a.data)) {
+	if (!w || !answer_open(&a, sk, skb, g)) {
 		count(COUNT_RX_UNREADABLE);
 		return NULL;
 	}

@@ -25,7 +25,6 @@
 #define EXTENDED_AT	28	/* MariaDB's further capabilities in a login */
 #define LOGIN_USER_AT	32
 #define CHANGE_USER_AT	1
-#define SSL_REQUEST_LEN 32	/* a login's head alone */
 #define LOGIN_MAX	512	/* bytes looked at, a power of two */
 #define USER_MAX	200	/* with its end */
 #define DATABASE_MAX	300

@@ -87,7 +87,7 @@ static __always_inline bool mysql_read_chunk(struct mysql_walk *w, struct buffer
 		n = CHUNK;
 	w->at.base = w->at.off;
 	w->at.size = n;
-	return !bpf_dynptr_read(b->bytes, n, &a->data, a->from + w->at.off, 0);
+	return answer_read(a, b, w->at.off, 0, n);
 }
 
 /* Passes over what means nothing. */

@@ -103,11 +103,9 @@ static __always_inline bool fill_answer(struct answer *a, struct walk *w, struct
 	n = w->at.end - w->at.off - kept;
 	if (n > CHUNK - kept)
 		n = CHUNK - kept;
-	if (n > CHUNK)
-		return false;
 	w->at.base = w->at.off;
 	w->at.size = n + kept;
-	return !bpf_dynptr_read(b->bytes + kept, n, &a->data, a->from + w->at.off + kept - w->kept, 0);
+	return answer_read(a, b, w->at.off + kept - w->kept, kept, n);
 }
 
 /* What a message of the server's means; its first bytes are at `p`. */
@@ -202,17 +200,18 @@ static __always_inline void take_short(struct answer *a, struct walk *w)
 }
 
 /* Walks the new bytes of the segment, taking up where the last one ended.  NULL: not readable. */
-static __always_inline struct walk *read_answer(struct sk_buff *skb, const struct slot *s,
-						bool afresh, __u32 from, __u32 len)
+static __always_inline struct walk *read_answer(struct sock *sk, struct sk_buff *skb,
+						const struct slot *s, const struct segment *g,
+						bool afresh)
 {
-	struct answer a = { .from = from };
+	struct answer a = {};
 	struct walk *w = walk_begin(WALK_ANSWERS);
 
-	if (!w || bpf_dynptr_from_skb(skb, 0, &a.data)) {
+	if (!w || !answer_open(&a, sk, skb, g)) {
 		count(COUNT_RX_UNREADABLE);
 		return NULL;
 	}
-	w->at.end = len;
+	w->at.end = g->len;
 	if (!afresh) {
 		w->kept = s->pg.have;
 		w->at.end += s->pg.have;
@@ -222,7 +221,7 @@ static __always_inline struct walk *read_answer(struct sk_buff *skb, const struc
 	}
 	take_short(&a, w);
 	if (!w->bad && !w->have && w->at.off < w->at.end)
-		bpf_loop(len / HEADER + 2, answer_message, &a, 0);
+		bpf_loop(g->len / HEADER + 2, answer_message, &a, 0);
 	return w->bad ? NULL : w;
 }
 
@@ -338,7 +337,7 @@ static __always_inline void note_tail(struct sk_buff *skb, struct slot *s, const
 	struct bpf_dynptr data;
 
 	s->pg.type = MIDST;
-	if (g->len >= 6 && !bpf_dynptr_from_skb(skb, 0, &data) &&
+	if (g->here == g->len && g->len >= 6 && !bpf_dynptr_from_skb(skb, 0, &data) &&
 	    !bpf_dynptr_read(tail, 6, &data, g->from + g->len - 6, 0) && tail[0] == 'Z' &&
 	    tail[4] == 5 && !(tail[1] | tail[2] | tail[3]))
 		s->pg.type = 0;
@@ -348,8 +347,9 @@ static __always_inline void note_tail(struct sk_buff *skb, struct slot *s, const
  * Follows the answer.  NULL when it could not be followed, else what was heard;
  * `ret_whole` when the segment ends in a mark.
  */
-static __always_inline const struct walk *hear(struct sk_buff *skb, struct slot *s,
-					       const struct segment *g, bool *ret_whole)
+static __always_inline const struct walk *hear(struct sock *sk, struct sk_buff *skb,
+					       struct slot *s, const struct segment *g,
+					       bool *ret_whole)
 {
 	bool framed = !(s->flags & SLOT_UNFRAMED);
 	const struct walk *w;
@@ -359,7 +359,7 @@ static __always_inline const struct walk *hear(struct sk_buff *skb, struct slot 
 		note_tail(skb, s, g);
 		return NULL;
 	}
-	w = read_answer(skb, s, !framed, g->from, g->len);
+	w = read_answer(sk, skb, s, g, !framed);
 	if (framed && !w) {
 		count(COUNT_RX_LOST);
 		postgresql_lose(s);
@@ -420,7 +420,7 @@ static __always_inline void converse(struct sock *sk, struct sk_buff *skb, struc
 	int asked = 0;
 
 	if (g->len)
-		w = hear(skb, s, g, &whole);
+		w = hear(sk, skb, s, g, &whole);
 	if (w)
 		answered = w->marks;
 	/* One answer from idle to idle: nothing a count could add. */

@@ -27,6 +27,61 @@ int find_bases(void *ctx)
 }
 
 /*
+ * The buffer of a queue's tree, whose root is `node`, that holds sequence `seq`, or 0.
+ * Its rb_node is its first member.
+ */
+__noinline __u64 find_queued(__u64 node, __u32 seq)
+{
+	for (int i = 0; i < TREE_DEPTH && node; i++) {
+		struct seqs q = skb_seqs((const void *)node);
+		const struct rb_node *n = (const void *)node;
+
+		if ((__s32)(seq - q.seq) < 0)
+			node = (__u64)BPF_CORE_READ(n, rb_left);
+		else if ((__s32)(seq - q.end_seq) >= 0)
+			node = (__u64)BPF_CORE_READ(n, rb_right);
+		else
+			return node;
+	}
+	return 0;
+}
+
+/* Copies up to `max` bytes of a buffer, from `offset` in it, to `at` in ours. */
+struct copy {
+	__u64 skb;
+	__u32 offset, at, max;
+	__u32 got;
+};
+
+/* One fragment of it.  Returns 1 to stop. */
+static long copy_frag(__u64 i, struct copy *c)
+{
+	const struct sk_buff *skb = (const void *)c->skb;
+	const struct skb_shared_info *info =
+		(const void *)(BPF_CORE_READ(skb, head) + BPF_CORE_READ(skb, end));
+	struct buffer *b = bpf_map_lookup_elem(&buffers, &(__u32){ 0 });
+	__u32 n, to = c->at + c->got;
+	struct frag f = {};
+
+	if (!b || c->got >= c->max || i >= FRAGS || i >= BPF_CORE_READ(info, nr_frags) ||
+	    bpf_core_read(&f, sizeof(f), &info->frags[i]))
+		return 1;
+	if (c->offset >= f.len) {
+		c->offset -= f.len;
+		return 0;
+	}
+	n = f.len - c->offset;
+	if (n > c->max - c->got)
+		n = c->max - c->got;
+	if (to >= BUFFER || n > BUFFER ||
+	    bpf_probe_read_kernel(b->bytes + to, n, (void *)frag_address(&f, c->offset)))
+		return 1;
+	c->got += n;
+	c->offset = 0;
+	return 0;
+}
+
+/*
  * Copies up to `max` (at most BUFFER) bytes of what socket `address` sent from
  * `seq` on into this CPU's buffer.  Returns how many; 0 when they cannot be
  * reached.  Goes on over borders of fragments, but not of sk_buffs: a message's
@@ -35,37 +90,73 @@ int find_bases(void *ctx)
 __noinline __u32 read_sent(__u64 address, __u32 seq, __u32 max)
 {
 	const struct sock *sk = (const void *)address;
-	__u32 zero = 0, offset = 0, got = 0;
-	const struct skb_shared_info *info;
+	struct copy c = { .max = max < BUFFER ? max : BUFFER };
 	const struct sk_buff *skb;
-	struct buffer *b = bpf_map_lookup_elem(&buffers, &zero);
 
-	skb = find_sent(sk, seq, &offset);
-	if (!b || !skb || BPF_CORE_READ(skb, len) != BPF_CORE_READ(skb, data_len))
+	c.skb = find_queued((__u64)BPF_CORE_READ(sk, tcp_rtx_queue.rb_node), seq);
+	skb = (const void *)c.skb;
+	if (!skb || BPF_CORE_READ(skb, len) != BPF_CORE_READ(skb, data_len))
 		return 0;	/* nothing there, or not in fragments */
-	info = (const void *)(BPF_CORE_READ(skb, head) + BPF_CORE_READ(skb, end));
-	if (max > BUFFER)
-		max = BUFFER;
-	for (__u32 i = 0; i < FRAGS && got < max; i++) {
-		struct frag f = {};
-		__u32 n;
+	c.offset = seq - skb_seqs(skb).seq;
+	bpf_loop(FRAGS, copy_frag, &c, 0);
+	return c.got;
+}
 
-		if (i >= BPF_CORE_READ(info, nr_frags) ||
-		    bpf_core_read(&f, sizeof(f), &info->frags[i]))
-			break;
-		if (offset >= f.len) {
-			offset -= f.len;
-			continue;
-		}
-		n = f.len - offset;
-		if (n > max - got)
-			n = max - got;
-		if (got >= BUFFER || n > BUFFER - got || n > BUFFER)
-			break;
-		if (bpf_probe_read_kernel(b->bytes + got, n, (void *)frag_address(&f, offset)))
-			break;
-		got += n;
-		offset = 0;
+/*
+ * The same, to `at` in the buffer, of what was received from `seq` on before its
+ * turn: it waits in the socket's out-of-order queue.
+ */
+__noinline __u32 read_early(__u64 address, __u32 seq, __u32 at, __u32 max)
+{
+	const struct tcp_sock *tp = (const void *)address;
+	struct copy c = { .at = at, .max = max };
+	struct buffer *b = bpf_map_lookup_elem(&buffers, &(__u32){ 0 });
+	const struct sk_buff *skb;
+	__u32 linear, n;
+
+	c.skb = find_queued((__u64)BPF_CORE_READ(tp, out_of_order_queue.rb_node), seq);
+	skb = (const void *)c.skb;
+	if (!b || !skb)
+		return 0;
+	c.offset = seq - skb_seqs(skb).seq;
+	linear = BPF_CORE_READ(skb, len) - BPF_CORE_READ(skb, data_len);
+	if (c.offset >= linear) {
+		c.offset -= linear;
+		bpf_loop(FRAGS, copy_frag, &c, 0);
+		return c.got;
 	}
-	return got;
+	n = linear - c.offset < max ? linear - c.offset : max;
+	barrier_var(n);
+	barrier_var(at);
+	if (at >= BUFFER || n > BUFFER ||
+	    bpf_probe_read_kernel(b->bytes + at, n, BPF_CORE_READ(skb, data) + c.offset))
+		return 0;
+	return n;
+}
+
+#define EARLY_MAX 512	/* buffers that one late segment may let through */
+
+struct early {
+	__u64 root;
+	__u32 seq;
+};
+
+static long pass_early(__u64 i, struct early *e)
+{
+	__u64 skb = find_queued(e->root, e->seq);
+
+	if (!skb)
+		return 1;
+	e->seq = skb_seqs((const void *)skb).end_seq;
+	return 0;
+}
+
+/* How many bytes from `seq` on, without a gap, were received before their turn. */
+__noinline __u32 early_bytes(__u64 address, __u32 seq)
+{
+	const struct tcp_sock *tp = (const void *)address;
+	struct early e = { (__u64)BPF_CORE_READ(tp, out_of_order_queue.rb_node), seq };
+
+	bpf_loop(EARLY_MAX, pass_early, &e, 0);
+	return e.seq - seq;
 }

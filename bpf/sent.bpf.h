@@ -50,28 +50,6 @@ static __always_inline struct seqs skb_seqs(const struct sk_buff *skb)
 	return q;
 }
 
-/* The queued buffer that holds sequence `seq`; its rb_node is its first member. */
-static __always_inline const struct sk_buff *find_sent(const struct sock *sk, __u32 seq,
-						       __u32 *ret_offset)
-{
-	const struct rb_node *node = BPF_CORE_READ(sk, tcp_rtx_queue.rb_node);
-
-	for (int i = 0; i < TREE_DEPTH && node; i++) {
-		const struct sk_buff *skb = (const void *)node;
-		struct seqs q = skb_seqs(skb);
-
-		if ((__s32)(seq - q.seq) < 0) {
-			node = BPF_CORE_READ(node, rb_left);
-		} else if ((__s32)(seq - q.end_seq) >= 0) {
-			node = BPF_CORE_READ(node, rb_right);
-		} else {
-			*ret_offset = seq - q.seq;
-			return skb;
-		}
-	}
-	return NULL;
-}
-
 struct frag {
 	__u64 page;
 	__u32 len;
@@ -85,7 +63,10 @@ static __always_inline __u64 frag_address(const struct frag *f, __u32 offset)
 	return shared.page_offset_base + (nr << PAGE_SHIFT) + f->offset + offset;
 }
 
+__u64 find_queued(__u64 node, __u32 seq);
 __u32 read_sent(__u64 address, __u32 seq, __u32 max);
+__u32 read_early(__u64 address, __u32 seq, __u32 at, __u32 max);
+__u32 early_bytes(__u64 address, __u32 seq);
 
 /* A pointer as the plain number that a function of its own takes. */
 static __always_inline __u64 address_of(const void *p)

@@ -43,13 +43,14 @@ static __always_inline bool look(const struct sk_buff *skb, const struct tcp_soc
 	if (payload && CONTROL(&cb, tcp_flags, __u8) & 1)
 		payload--;	/* FIN takes a number and brings no byte */
 	seen = tp->rcv_nxt + (ahead > 0 ? ahead : 0) - seq;
-	if ((__s32)seen >= 0 && payload > seen) {
-		g->from = skb->len - payload + seen;
-		g->len = payload - seen;
-	} else {
-		g->from = g->len = 0;	/* out of order, retransmitted or empty */
-	}
-	return g->advanced || g->len;
+	if ((__s32)seen < 0 || payload <= seen)	/* before its turn, again, or empty */
+		return g->advanced;
+	g->from = skb->len - payload + seen;
+	g->here = g->len = payload - seen;
+	g->seq = seq + seen;
+	if (tp->out_of_order_queue.rb_node)
+		g->len += early_bytes(address_of(tp), g->seq + g->here);
+	return true;
 }
 
 /* Whether `n` bytes from here on are all of a message that says nothing more. */

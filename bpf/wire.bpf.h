@@ -8,12 +8,18 @@
 
 #define CHUNK 256
 
-extern int bpf_dynptr_from_skb(struct sk_buff *skb, __u64 flags, struct bpf_dynptr *ptr) __ksym __weak;
+extern int bpf_dynptr_from_skb(struct sk_buff *skb, __u64 flags,
+			       struct bpf_dynptr *ptr) __ksym __weak;
 
-/* One segment, as far as it is news. */
+/*
+ * One segment, as far as it is news: what it brings, and, where it closes a gap, what
+ * came before its turn and waits in the socket's queue for it.
+ */
 struct segment {
 	__u32 ack;
-	__u32 from, len;	/* new payload: offset in the skb, bytes */
+	__u32 from, here;	/* new payload of the segment: offset in the skb, bytes */
+	__u32 len;		/* the same with what waits */
+	__u32 seq;		/* TCP sequence of the first new byte */
 	bool advanced;		/* it acknowledges a request not seen acknowledged before */
 };
 
@@ -46,16 +52,51 @@ static __always_inline const __u8 *message(const struct reach *r, const struct b
 	return b->bytes + at;
 }
 
-struct answer {
-	struct bpf_dynptr data;
-	__u32 from;		/* offset of the new bytes in the segment */
-};
-
 static __always_inline struct buffer *own_buffer(void)
 {
 	__u32 zero = 0;
 
 	return bpf_map_lookup_elem(&buffers, &zero);
+}
+
+/* The new bytes of a segment, wherever they lie. */
+struct answer {
+	struct bpf_dynptr data;
+	__u32 from, here;	/* as in struct segment */
+	__u32 seq;
+	__u64 sk;
+};
+
+static __always_inline bool answer_open(struct answer *a, struct sock *sk, struct sk_buff *skb,
+					const struct segment *g)
+{
+	a->from = g->from;
+	a->here = g->here;
+	a->seq = g->seq;
+	if (g->here < g->len)	/* else nothing is looked for elsewhere */
+		a->sk = address_of(sk);
+	return !bpf_dynptr_from_skb(skb, 0, &a->data);
+}
+
+#define EARLY_PIECES 4	/* buffers that a chunk may lie in */
+
+/* Copies `n` (at most CHUNK) new bytes from `off` on to `at` in the buffer. */
+static __always_inline bool answer_read(const struct answer *a, struct buffer *b, __u32 off,
+					__u32 at, __u32 n)
+{
+	__u32 got = 0;
+
+	if (off < a->here) {
+		got = a->here - off;
+		if (got > n)
+			got = n;
+		if (got > CHUNK || at > CHUNK ||
+		    bpf_dynptr_read(b->bytes + at, got, &a->data, a->from + off, 0))
+			return false;
+	}
+	for (int i = 0; i < EARLY_PIECES && got < n; i++)
+		got += read_early(a->sk, a->seq + off + got, at + got, n - got);
+	return got == n;
 }
 
 static __always_inline void note_status(struct slot *s, __u32 index, __u64 now_ns)

@@ -78,6 +78,7 @@ struct tcp_sock {
 	u64 bytes_acked;
 	u32 lsndtime;
 	u32 rcv_tstamp;
+	struct rb_root out_of_order_queue;
 };
 
 struct tcp_skb_cb {
