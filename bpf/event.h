@@ -61,7 +61,7 @@ struct slot {
 	__u32 tx_next;		/* TCP sequence up to which requests were acknowledged */
 	__u32 tx_msg;		/* TCP sequence of the next request message */
 	__u8 rx_head[4];	/* length field of a message split over segments */
-	__u8 rx_type;		/* its type; 0 between messages */
+	__u8 rx_type;		/* its type; 0 between messages, and see note_tail() */
 	__u8 rx_have;		/* bytes of header collected, 0..5 */
 	__u8 status;		/* last ready mark: 'I', 'T', 'E'; 0 unknown */
 	__u8 phase;		/* enum phase */

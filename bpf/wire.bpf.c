@@ -347,11 +347,40 @@ static __always_inline bool look(const struct sk_buff *skb, const struct tcp_soc
 	return g->advanced || g->len;
 }
 
+/* slot.rx_type while the thread is lost: something came, and it did not end in a mark. */
+#define MIDST 1
+
+/*
+ * With the thread go the marks in it.  If one request was open it may have been answered
+ * unheard, and the count begins anew.  Of several only their answers can tell which are
+ * still open.
+ */
 static __always_inline void lose_frame(struct slot *s)
 {
+	if (s->pending == 1) {
+		s->pending = 0;
+		s->flags |= SLOT_UNCOUNTED;
+	}
 	s->flags |= SLOT_UNFRAMED;
 	s->status = 0;
 	s->rx_left = s->rx_have = 0;
+	s->rx_type = MIDST;
+}
+
+/*
+ * While the thread is lost: did the segment end as an answer does?  If not, what comes
+ * next belongs to the same answer, whatever was asked meanwhile.
+ */
+static __always_inline void note_tail(struct sk_buff *skb, struct slot *s, const struct segment *g)
+{
+	__u8 tail[8] __attribute__((aligned(8))) = {};	/* Z, four bytes of length, status */
+	struct bpf_dynptr data;
+
+	s->rx_type = MIDST;
+	if (g->len >= 6 && !bpf_dynptr_from_skb(skb, 0, &data) &&
+	    !bpf_dynptr_read(tail, 6, &data, g->from + g->len - 6, 0) && tail[0] == 'Z' &&
+	    tail[4] == 5 && !(tail[1] | tail[2] | tail[3]))
+		s->rx_type = 0;
 }
 
 /* The kernel's own count says whether every byte passed by us, in order. */
@@ -376,18 +405,24 @@ static __always_inline const struct walk *hear(struct sk_buff *skb, struct slot 
 	const struct walk *w;
 
 	*ret_whole = false;
-	if (!framed && !g->advanced && !(s->flags & SLOT_EDGE))
+	if (!framed && (s->rx_type == MIDST || (!g->advanced && !(s->flags & SLOT_EDGE)))) {
+		note_tail(skb, s, g);
 		return NULL;
+	}
 	w = read_answer(skb, s, !framed, g->from, g->len);
 	if (framed && !w) {
 		count(COUNT_RX_LOST);
 		lose_frame(s);
 	}
-	if (!w)
+	if (!w) {
+		note_tail(skb, s, g);
 		return NULL;
+	}
 	*ret_whole = w->marks && !w->answer && !w->have && w->off == w->end;
-	if (!framed && !*ret_whole)
+	if (!framed && !*ret_whole) {
+		note_tail(skb, s, g);
 		return NULL;
+	}
 	s->flags &= ~SLOT_UNFRAMED;
 	s->rx_left = w->off > w->end ? w->off - w->end : 0;
 	s->rx_have = w->have;
