@@ -14,7 +14,9 @@
 #include "lib/clock.h"
 #include "lib/hold.h"
 
-#define STEP_US 20
+#define STEP_US	 20
+#define LATE_NS	 (500 * NS_PER_US)	/* for those behind one that does not stand */
+#define LATE_MAX 8
 
 static bool is_held(const struct hold *h, pid_t tid)
 {
@@ -144,13 +146,21 @@ static bool await(struct held_thread *t, uint64_t until_ns)
 	return true;
 }
 
-/* All that were seized stand, or not in time. */
+/*
+ * All that were seized stand, or not in time.  Then, too, the others are awaited, as
+ * long as they are not many: one that we leave before it stands is interrupted.
+ */
 static int await_all(struct hold *h, size_t *standing, uint64_t until_ns)
 {
-	for (; *standing < h->count; (*standing)++)
-		if (!await(&h->threads[*standing], until_ns))
-			return -ETIME;
-	return 0;
+	size_t late = 0;
+
+	for (; *standing < h->count && late < LATE_MAX; (*standing)++) {
+		if (await(&h->threads[*standing], until_ns))
+			continue;
+		late++;
+		until_ns = clock_now_ns() + LATE_NS;
+	}
+	return late ? -ETIME : 0;
 }
 
 int hold_begin(struct hold *h, pid_t pid, uint64_t limit_ns)
