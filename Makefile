@@ -100,7 +100,7 @@ $(B)/tests/unit/%: $(B)/tests/unit/%.o $(call obj,$(CLI) $(SHARED))
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(filter %.o,$^) $(LDLIBS) -lcmocka -o $@
 
-$(B)/tests/unit/test_pclntab: $(call obj,user/symbols/pclntab.c)
+$(B)/tests/unit/test_pclntab $(B)/fuzz_pclntab: $(call obj,user/symbols/pclntab.c)
 
 $(B)/tests/sim/replay: $(call obj,$(SIM) $(SHARED))
 	$(call say,LINK,$@)

@@ -141,21 +141,13 @@ static __always_inline __u32 needed(__u8 type)
 	return type == 'Z' ? 6 : type == 'K' ? 9 : HEADER;
 }
 
-/* One message of an answer.  Returns 1 to stop. */
-static long answer_message(__u64 i, struct answer *a)
+/* The next message of an answer, in the buffer.  Returns 1 to stop. */
+static __always_inline long heed(struct walk *w, const struct buffer *b)
 {
-	struct walk *w = walk_of(WALK_ANSWERS);
-	struct buffer *b = own_buffer();
-	__u32 n, size;
 	const __u8 *p;
+	__u32 n, size;
 
-	if (!b || !w || w->at.off >= w->at.end)
-		return 1;
 	w->bad = 1;
-	if (!at_hand(&w->at, 9) && !fill_answer(a, w, b)) {
-		count(COUNT_RX_UNREADABLE);
-		return 1;
-	}
 	p = message(&w->at, b, &n);
 	if (!p || !known(p[0], LETTERS_RX, DIGITS_RX))
 		return 1;
@@ -172,6 +164,39 @@ static long answer_message(__u64 i, struct answer *a)
 	hear_message(w, p, size);
 	w->at.off += 1 + size;
 	return 0;
+}
+
+/* One message, wherever it lies.  Returns 1 to stop. */
+static long answer_message(__u64 i, struct answer *a)
+{
+	struct walk *w = walk_of(WALK_ANSWERS);
+	struct buffer *b = own_buffer();
+
+	if (!b || !w || w->bad || w->have || w->at.off >= w->at.end)
+		return 1;
+	if (!at_hand(&w->at, 9) && !fill_answer(a, w, b)) {
+		count(COUNT_RX_UNREADABLE);
+		w->bad = 1;
+		return 1;
+	}
+	return heed(w, b);
+}
+
+#define AT_ONCE 6	/* messages of a usual short answer, and one more */
+
+/*
+ * Most answers are a few messages in one chunk: these are taken without the calls
+ * that a loop of any length needs.  What is left is for that loop.
+ */
+static __always_inline void take_short(struct answer *a, struct walk *w)
+{
+	struct buffer *b = own_buffer();
+
+	if (!b || w->at.off >= w->at.end || !fill_answer(a, w, b))
+		return;
+	for (int i = 0; i < AT_ONCE; i++)
+		if (w->at.off >= w->at.end || !at_hand(&w->at, 9) || heed(w, b))
+			break;
 }
 
 /* Walks the new bytes of the segment, taking up where the last one ended.  NULL: not readable. */
@@ -194,7 +219,9 @@ static __always_inline struct walk *read_answer(struct sock *sk, struct sk_buff 
 		w->type = s->pg.type;
 		__builtin_memcpy(w->head, s->pg.head, 4);
 	}
-	bpf_loop(g->len / HEADER + 2, answer_message, &a, 0);
+	take_short(&a, w);
+	if (!w->bad && !w->have && w->at.off < w->at.end)
+		bpf_loop(g->len / HEADER + 2, answer_message, &a, 0);
 	return w->bad ? NULL : w;
 }
 
@@ -280,11 +307,40 @@ static __always_inline int hear_requests(struct sock *sk, struct slot *s, __u32 
 }
 
 
+/* pg.type while the thread is lost: something came, and it did not end in a mark. */
+#define MIDST 1
+
+/*
+ * With the thread go the marks in it.  If one request was open it may have been answered
+ * unheard, and the count begins anew.  Of several only their answers can tell which are
+ * still open.
+ */
 static __always_inline void postgresql_lose(struct slot *s)
 {
+	if (s->pending == 1) {
+		s->pending = 0;
+		s->flags |= SLOT_UNCOUNTED;
+	}
 	s->flags |= SLOT_UNFRAMED;
 	s->status = 0;
 	s->rx_left = s->pg.have = 0;
+	s->pg.type = MIDST;
+}
+
+/*
+ * While the thread is lost: did the segment end as an answer does?  If not, what comes
+ * next belongs to the same answer, whatever was asked meanwhile.
+ */
+static __always_inline void note_tail(struct sk_buff *skb, struct slot *s, const struct segment *g)
+{
+	__u8 tail[8] __attribute__((aligned(8))) = {};	/* Z, four bytes of length, status */
+	struct bpf_dynptr data;
+
+	s->pg.type = MIDST;
+	if (g->here == g->len && g->len >= 6 && !bpf_dynptr_from_skb(skb, 0, &data) &&
+	    !bpf_dynptr_read(tail, 6, &data, g->from + g->len - 6, 0) && tail[0] == 'Z' &&
+	    tail[4] == 5 && !(tail[1] | tail[2] | tail[3]))
+		s->pg.type = 0;
 }
 
 /*
@@ -299,18 +355,21 @@ static __always_inline const struct walk *hear(struct sock *sk, struct sk_buff *
 	const struct walk *w;
 
 	*ret_whole = false;
-	if (!framed && !g->advanced && !(s->flags & SLOT_EDGE))
+	if (!framed && (s->pg.type == MIDST || (!g->advanced && !(s->flags & SLOT_EDGE)))) {
+		note_tail(skb, s, g);
 		return NULL;
+	}
 	w = read_answer(sk, skb, s, g, !framed);
 	if (framed && !w) {
 		count(COUNT_RX_LOST);
 		postgresql_lose(s);
 	}
-	if (!w)
+	if (w)
+		*ret_whole = w->marks && !w->answer && !w->have && w->at.off == w->at.end;
+	if (!w || (!framed && !*ret_whole)) {
+		note_tail(skb, s, g);
 		return NULL;
-	*ret_whole = w->marks && !w->answer && !w->have && w->at.off == w->at.end;
-	if (!framed && !*ret_whole)
-		return NULL;
+	}
 	s->flags &= ~SLOT_UNFRAMED;
 	s->rx_left = w->at.off > w->at.end ? w->at.off - w->at.end : 0;
 	s->pg.have = w->have;

@@ -73,7 +73,8 @@ static __always_inline bool answer_open(struct answer *a, struct sock *sk, struc
 	a->from = g->from;
 	a->here = g->here;
 	a->seq = g->seq;
-	a->sk = address_of(sk);
+	if (g->here < g->len)	/* else nothing is looked for elsewhere */
+		a->sk = address_of(sk);
 	return !bpf_dynptr_from_skb(skb, 0, &a->data);
 }
 

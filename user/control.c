@@ -2,7 +2,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/file.h>
@@ -33,20 +36,53 @@ struct control {
 
 /* --- the lock ------------------------------------------------------------- */
 
-static int refuse_second(int fd, const char *run_dir)
+#define ORPHAN_MS  3000	/* how long a repair outlives its daemon at most, and some more */
+#define ORPHAN_STEP 10
+
+static pid_t holder_of(int fd)
 {
 	char pid[16] = "";
 	ssize_t n = pread(fd, pid, sizeof(pid) - 1, 0);
 
 	pid[n > 0 ? strspn(pid, "0123456789") : 0] = '\0';
-	(void)log_err(0, "another plimsolld (pid %s) serves %s", *pid ? pid : "unknown", run_dir);
+	return (pid_t)strtol(pid, NULL, 10);
+}
+
+static int refuse_second(int fd, const char *run_dir)
+{
+	pid_t pid = holder_of(fd);
+
+	if (pid > 0)
+		(void)log_err(0, "another plimsolld (pid %d) serves %s", (int)pid, run_dir);
+	else
+		(void)log_err(0, "another plimsolld serves %s", run_dir);
 	return -EBUSY;
+}
+
+/*
+ * A daemon that was killed may have left a repair under way, and that has the lock too:
+ * its end is awaited, so that what it leaves can be looked at.
+ */
+static int take_lock(int fd, const char *run_dir)
+{
+	for (int waited = 0; flock(fd, LOCK_EX | LOCK_NB) < 0; waited += ORPHAN_STEP) {
+		pid_t pid;
+
+		if (errno != EWOULDBLOCK)
+			return log_err(-errno, "cannot lock %s", run_dir);
+		pid = holder_of(fd);
+		if (waited >= ORPHAN_MS || pid <= 0 || !kill(pid, 0) || errno != ESRCH)
+			return refuse_second(fd, run_dir);
+		(void)poll(NULL, 0, ORPHAN_STEP);
+	}
+	return 0;
 }
 
 int control_lock(const char *run_dir, int *ret_fd)
 {
 	_free_ char *path = NULL;
 	_close_ int fd = -1;
+	int r;
 
 	if (mkdir(run_dir, 0755) < 0 && errno != EEXIST)
 		return log_err(-errno, "cannot make the run directory %s", run_dir);
@@ -57,9 +93,9 @@ int control_lock(const char *run_dir, int *ret_fd)
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
 	if (fd < 0)
 		return log_err(-errno, "cannot open %s", path);
-	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
-		return errno == EWOULDBLOCK ? refuse_second(fd, run_dir) :
-					      log_err(-errno, "cannot lock %s", path);
+	r = take_lock(fd, run_dir);
+	if (r)
+		return r;
 	if (ftruncate(fd, 0) < 0 || dprintf(fd, "%d\n", (int)getpid()) < 0)
 		return log_err(-errno, "cannot write %s", path);
 	*ret_fd = TAKE_FD(fd);

@@ -196,15 +196,20 @@ static struct conn *refresh(struct engine *e, const struct conn *c)
 	return conns_find_cookie(&e->conns, c->cookie);
 }
 
-static int run(struct engine *e, struct repair *r)
+static struct repair_world world_of(struct engine *e)
 {
-	const struct repair_world world = {
+	return (struct repair_world){
 		.slot = world_slot,
 		.holders = world_holders,
 		.intent = world_intent,
 		.outcome = world_outcome,
 		.arg = e,
 	};
+}
+
+static int run(struct engine *e, struct repair *r)
+{
+	const struct repair_world world = world_of(e);
 	struct conn *c;
 	int err;
 
@@ -400,25 +405,21 @@ int engine_set_stopped(struct engine *e, bool stopped)
 
 /* ---- begin and end */
 
+#define ENDED_BEFORE "the observer had ended before the outcome; the connection is "
+
 /* What a repair of a former life came to, as far as the world still shows it. */
 static void settle(json_t *repair, void *arg)
 {
 	struct engine *e = arg;
 	const char *id = json_string_value(json_object_get(repair, "id"));
 	json_t *pre = json_object_get(repair, "precondition");
-	struct conn *c = conns_find_cookie(
-		&e->conns, (uint64_t)json_integer_value(json_object_get(pre, "cookie")));
-	struct sock_facts facts = {};
-	struct sock_name name;
-	const char *found = "the observer had ended before the outcome; the connection is gone";
+	uint64_t cookie = (uint64_t)json_integer_value(json_object_get(pre, "cookie"));
+	const struct repair_world world = world_of(e);
+	const struct conn *c = conns_find_cookie(&e->conns, cookie);
+	const char *found = c ? ENDED_BEFORE "open" : ENDED_BEFORE "gone";
 
-	if (c) {
-		name = name_of(c);
-		found = sockdiag_ask(&name, &facts) || !facts.unread ?
-				"the observer had ended before the outcome; the connection is open" :
-				"the observer had ended before the outcome; the connection is open and "
-				"an answer waits in it unread";
-	}
+	if (c && repair_undo(cookie, &world))
+		found = ENDED_BEFORE "cut: it was being kept from its owner";
 	if (id)
 		(void)journal_settle(e->journal, id, OUTCOME_INTERRUPTED, found);
 }

@@ -13,17 +13,21 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <xxhash.h>
 
 #include "lib/cleanup.h"
 #include "lib/clock.h"
+#include "lib/sockguard.h"
 #include "repair/operate.h"
 
 #define EFFECT_NS   (500 * NS_PER_MS)	/* how long the kernel may take to show it */
 #define EFFECT_POLL 1			/* ms between two looks */
 #define GRACE_MS    200			/* beyond the child's own deadline */
+#define RETRIES	    2			/* when the owner cannot be made to stand */
+#define RETRY_MS    20			/* between them */
 
 static const char *const outcome_names[] = { "none",   "done",	 "changed",
 					     "gone",   "failed", "interrupted" };
@@ -202,12 +206,24 @@ static int run_child(struct repair *r, const struct action *action, const struct
 	return err;
 }
 
+/* A thread that cannot stand now, in a vfork() or behind a disk, may be able to soon. */
+static int run_children(struct repair *r, const struct action *action, const struct repair_world *w)
+{
+	int err = run_child(r, action, w);
+
+	for (int i = 0; err == -ETIME && i < RETRIES; i++) {
+		(void)poll(NULL, 0, RETRY_MS);
+		err = run_child(r, action, w);
+	}
+	return err;
+}
+
 /* A statement was sent and nobody read its answer: the client must not take it for its own. */
 static int compensate(struct repair *r, const struct repair_world *w, int err)
 {
 	if ((err == -EPIPE || err == -ETIMEDOUT) && step_seen(r, "send") &&
 	    !step_seen(r, "answer") && !step_seen(r, "cut"))
-		(void)run_child(r, NULL, w);
+		(void)run_children(r, NULL, w);
 	return err;
 }
 
@@ -243,6 +259,25 @@ static bool see_effect(const struct repair *r, const struct action *action,
 	return false;
 }
 
+int repair_undo(uint64_t cookie, const struct repair_world *w)
+{
+	_close_ int pidfd = -1, sock = -1;
+	struct holder one = {};
+	uint32_t count = 0;
+	uint64_t found = 0;
+	socklen_t len = sizeof(found);
+
+	if (w->holders(cookie, &count, &one, w->arg) || !count)
+		return 0;
+	pidfd = (int)syscall(SYS_pidfd_open, one.tgid, 0);
+	if (pidfd >= 0)
+		sock = (int)syscall(SYS_pidfd_getfd, pidfd, one.fd, 0);
+	if (sock < 0 || getsockopt(sock, SOL_SOCKET, SO_COOKIE, &found, &len) || found != cookie ||
+	    !sockguard_is_on(sock))
+		return 0;
+	return sockguard_cut(sock) ? 0 : 1;
+}
+
 int repair_run(struct repair *r, const struct repair_world *w, uint64_t now_ns)
 {
 	const struct action *action = action_find(r->verdict.action);
@@ -256,7 +291,7 @@ int repair_run(struct repair *r, const struct repair_world *w, uint64_t now_ns)
 		return err == -EEXIST ? err : -EIO;
 	err = find_holder(r, w);
 	if (!err)
-		err = compensate(r, w, run_child(r, action, w));
+		err = compensate(r, w, run_children(r, action, w));
 	r->outcome = outcome_of(err);
 	if (r->outcome == OUTCOME_FAILED && (err == -EPIPE || err == -ETIMEDOUT))
 		note(r, "child", err, "the repairing process did not come to its end");

@@ -113,6 +113,12 @@ void repair_plan(struct repair *r, const struct finding *f, const struct verdict
  */
 int repair_run(struct repair *r, const struct repair_world *w, uint64_t now_ns);
 
+/*
+ * Walks back what a repair left behind that died on the way: a connection that it was
+ * keeping from its owner is cut, so that both ends notice.  1 when that was so.
+ */
+int repair_undo(uint64_t cookie, const struct repair_world *w);
+
 const struct action *action_find(const char *name);
 const struct action_face *action_face_find(const char *name);
 

@@ -131,4 +131,21 @@ def sizes(b):
     same(wrong, [], "states that differ from the server's")
 
 
+@tap.test("a connection is known again after an answer that could not be followed", limit=60)
+def reordered(b):
+    """A server that changes its CPU in a long answer has segments overtake each other."""
+    pg = shared.get()
+    d = daemon.Daemon(b, daemon.config_observe("60s"))
+    apps = [client.Client(b, pg, "libpq") for _ in range(6)]
+    for app in apps:
+        for _ in range(5):
+            app.must("query select repeat('Z', 100) from generate_series(1, 50000)")
+        for _ in range(3):
+            app.must("query select 1")
+    lost = d.ask("status")[0]["counters"]["rx_hole"]
+    b.note(f"30 long answers, {lost} with a hole")
+    for app in apps:
+        d.wait_activity(app.pid, "idle", "known again", app.backend())
+
+
 tap.main(shared)

@@ -87,9 +87,8 @@ static inline size_t follow(struct symbols *sy, pid_t pid, const struct snapshot
 	const struct frame *found;
 	size_t n;
 
-	assert_int_equal(symbols_start_stack(sy, (uint32_t)pid, &s->registers, s->bytes, s->len,
-					     &l),
-			 0);
+	assert_int_equal(
+		symbols_start_stack(sy, (uint32_t)pid, &s->registers, s->bytes, s->len, &l), 0);
 	while (!lookup_step(l)) {
 		struct pollfd p = { .fd = lookup_fd(l), .events = POLLIN };
 

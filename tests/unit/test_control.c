@@ -457,6 +457,35 @@ static void serves_a_directory(void **state)
 	world_close(&w);
 }
 
+/* A repair that outlives its daemon has the lock, too: its end is awaited. */
+static void awaits_an_orphan(void **state)
+{
+	char dir[] = "/tmp/plimsoll-test-XXXXXX", run[64], path[96];
+	int lock = -1, status;
+	pid_t daemon, orphan;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	(void)snprintf(run, sizeof(run), "%s/run", dir);
+	(void)snprintf(path, sizeof(path), "%s/lock", run);
+	daemon = fork();
+	if (daemon == 0) {
+		if (control_lock(run, &lock))
+			_exit(1);
+		orphan = fork();
+		if (orphan == 0)
+			(void)usleep(300000);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(daemon, &status, 0), daemon);
+	assert_int_equal(status, 0);
+	assert_int_equal(control_lock(run, &lock), 0);
+	(void)close(lock);
+	(void)unlink(path);
+	(void)rmdir(run);
+	(void)rmdir(dir);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -470,6 +499,7 @@ int main(void)
 		cmocka_unit_test(drops_watchers_that_lag),
 		cmocka_unit_test(bounds_clients),
 		cmocka_unit_test(serves_a_directory),
+		cmocka_unit_test(awaits_an_orphan),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

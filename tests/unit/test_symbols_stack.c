@@ -37,7 +37,8 @@ static const char deep_library[] =
 	"	int r = deep_wait(fd, room, sizeof(room));\n"
 	"	return r + room[kept] + a * b - c * d + e * f;\n"
 	"}\n"
-	"int deep_exec(int fd) { int a = kept; return deep_result(fd) * a; }\n";
+	"int deep_exec(int fd) { int a = kept; return deep_result(fd) * a; }\n"
+	"KEEP void deep_exit(int fd) { _exit(deep_exec(fd)); }\n";
 
 static const char deep_program[] =
 	"#include <stdio.h>\n"
@@ -53,11 +54,13 @@ static const char deep_program[] =
 	"	volatile char *p = alloca(64 + (unsigned)own % 64);\n"
 	"	p[0] = 1; return leak_here(fd) + p[0];\n"
 	"}\n"
+	"__attribute__((noreturn)) void deep_exit(int fd);\n"
+	"KEEP void leak_for_good(int fd) { volatile char p[200]; p[0] = 1; deep_exit(fd); }\n"
 	"KEEP void on_signal(int n) { own += with_room(ends[0]) + n; }\n"
 	"int main(int argc, char **argv) {\n"
-	"	(void)argv;\n"
 	"	if (pipe(ends)) return 1;\n"
 	"	printf(\"0\\n\"); fflush(stdout);\n"
+	"	if (argc > 1 && argv[1][0] == 'e') leak_for_good(ends[0]);\n"
 	"	if (argc > 1) { signal(SIGUSR1, on_signal); raise(SIGUSR1); }\n"
 	"	return with_room(ends[0]) + own;\n"
 	"}\n";
@@ -112,10 +115,26 @@ static void follows_c_of_every_make(void **state)
 
 static void follows_through_a_signal(void **state)
 {
-	static const char *const chain[] = { "read",	  "deep_wait", "deep_result", "deep_exec",
-					     "leak_here", "with_room", "on_signal",   "main",
-					     NULL };
+	static const char *const chain[] = { "read",	  "deep_wait", "deep_result",
+					     "deep_exec", "leak_here", "with_room",
+					     "on_signal", "main",      NULL };
 	struct program p = run_deep(*state, "-O2 -fomit-frame-pointer", "signal");
+	struct snapshot s = snapshot_of(p.pid, SYS_read);
+	struct symbols *sy = new_symbols();
+	static struct frame f[FRAMES_MAX + 1];
+
+	expect_chain(f, follow(sy, p.pid, &s, f), chain);
+	symbols_free(sy);
+	program_end(&p);
+}
+
+/* Where the call is the last of a function, the return address is another one's. */
+static void follows_a_call_without_return(void **state)
+{
+	static const char *const chain[] = { "read",	  "deep_wait", "deep_result",
+					     "deep_exec", "deep_exit", "leak_for_good",
+					     "main",	  NULL };
+	struct program p = run_deep(*state, "-O2 -fomit-frame-pointer", "exit");
 	struct snapshot s = snapshot_of(p.pid, SYS_read);
 	struct symbols *sy = new_symbols();
 	static struct frame f[FRAMES_MAX + 1];
@@ -161,30 +180,71 @@ static void knows_one_frame_without_a_reader(void **state)
 	program_end(&p);
 }
 
+/* ---- code made at run time: no file, frame pointers */
+
+static const char jit_program[] =
+	"#include <stdio.h>\n#include <string.h>\n#include <unistd.h>\n#include <sys/mman.h>\n"
+	"#define KEEP __attribute__((noinline, noclone))\n"
+	"volatile int own;\n"
+	"KEEP int leak_here(int fd) { char c; return (int)read(fd, &c, 1) + own; }\n"
+	"int main(void) {\n"
+	"	/* push rbp; mov rbp,rsp; sub rsp,32; call rsi; leave; ret */\n"
+	"	static const char code[] = \"\\x55\\x48\\x89\\xe5\\x48\\x83\\xec\\x20\\xff\\xd6\\xc9\\xc3\";\n"
+	"	int ends[2];\n"
+	"	char *p = mmap(0, 4096, PROT_READ | PROT_WRITE | PROT_EXEC,\n"
+	"		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);\n"
+	"	if (pipe(ends)) return 1;\n"
+	"	memcpy(p, code, sizeof(code));\n"
+	"	printf(\"0\\n\"); fflush(stdout);\n"
+	"	return ((int (*)(int, int (*)(int)))(void *)p)(ends[0], leak_here) + own;\n"
+	"}\n";
+
+static void follows_code_that_no_file_holds(void **state)
+{
+	static const char *const chain[] = { "read", "leak_here", "main", "_start", NULL };
+	const struct place_for_files *d = *state;
+	static struct frame f[FRAMES_MAX + 1];
+	struct symbols *sy = new_symbols();
+	char path[128];
+	const char *const argv[] = { path, NULL };
+	struct snapshot s;
+	struct program p;
+
+	(void)snprintf(path, sizeof(path), "%s/jit.c", d->path);
+	write_file(path, jit_program, sizeof(jit_program) - 1);
+	(void)snprintf(path, sizeof(path), "%s/jit", d->path);
+	sh("gcc -O2 -fomit-frame-pointer -o %s %s.c", path, path);
+	p = program_start(argv);
+	s = snapshot_of(p.pid, SYS_read);
+	expect_chain(f, follow(sy, p.pid, &s, f), chain);
+	assert_string_equal(f[2].module, "[anon]");
+	symbols_free(sy);
+	program_end(&p);
+}
+
 /* ---- Go */
 
-static const char go_main[] =
-	"package main\n"
-	"\n"
-	"import (\n"
-	"	\"fmt\"\n"
-	"	\"os\"\n"
-	"	\"syscall\"\n"
-	")\n"
-	"\n"
-	"//go:noinline\n"
-	"func borrowAndForget(fd int, n int) int {\n"
-	"	var room [400]byte\n"
-	"	got, _ := syscall.Read(fd, room[:])\n"
-	"	return got + int(room[n%400])\n"
-	"}\n"
-	"\n"
-	"func main() {\n"
-	"	var ends [2]int\n"
-	"	_ = syscall.Pipe(ends[:])\n"
-	"	fmt.Println(0)\n"
-	"	os.Exit(borrowAndForget(ends[0], os.Getpid()))\n"
-	"}\n";
+static const char go_main[] = "package main\n"
+			      "\n"
+			      "import (\n"
+			      "	\"fmt\"\n"
+			      "	\"os\"\n"
+			      "	\"syscall\"\n"
+			      ")\n"
+			      "\n"
+			      "//go:noinline\n"
+			      "func borrowAndForget(fd int, n int) int {\n"
+			      "	var room [400]byte\n"
+			      "	got, _ := syscall.Read(fd, room[:])\n"
+			      "	return got + int(room[n%400])\n"
+			      "}\n"
+			      "\n"
+			      "func main() {\n"
+			      "	var ends [2]int\n"
+			      "	_ = syscall.Pipe(ends[:])\n"
+			      "	fmt.Println(0)\n"
+			      "	os.Exit(borrowAndForget(ends[0], os.Getpid()))\n"
+			      "}\n";
 
 static void follows_go(void **state)
 {
@@ -192,6 +252,7 @@ static void follows_go(void **state)
 					     "-buildmode=pie -ldflags='-s -w'" };
 	/* syscall.Read is inlined. */
 	static const char *const chain[] = { "runtime/internal/syscall.Syscall6",
+					     "syscall.RawSyscall6",
 					     "syscall.Syscall",
 					     "syscall.read",
 					     "main.borrowAndForget",
@@ -249,9 +310,10 @@ static const char python_program[] =
 static void follows_python_and_libpq(void **state)
 {
 	/* PQexec() goes on to what waits without coming back: it has no frame. */
-	static const char *const chain[] = { "__poll",		  "PQgetResult", "_pq_execute_sync",
-					     "_PyEval_EvalFrame", "Py_RunMain",	 "_start",
-					     NULL };
+	static const char *const chain[] = {
+		"__poll", "PQgetResult", "_pq_execute_sync", "_PyEval_EvalFrame", "Py_RunMain",
+		"_start", NULL
+	};
 	const struct place_for_files *d = *state;
 	struct symbols *sy = new_symbols();
 	static struct frame f[FRAMES_MAX + 1];
@@ -281,8 +343,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		WITH_DIRECTORY(follows_c_of_every_make),
 		WITH_DIRECTORY(follows_through_a_signal),
+		WITH_DIRECTORY(follows_a_call_without_return),
 		WITH_DIRECTORY(ends_where_the_copy_ends),
 		WITH_DIRECTORY(knows_one_frame_without_a_reader),
+		WITH_DIRECTORY(follows_code_that_no_file_holds),
 		WITH_DIRECTORY(follows_go),
 		WITH_DIRECTORY(follows_python_and_libpq),
 	};

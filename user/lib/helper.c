@@ -84,10 +84,10 @@ bool helper_gone(pid_t pid)
 
 bool helper_stop(struct helper *h)
 {
-	_close_ int out = TAKE_FD(h->out);
 	_close_ int pidfd = pidfd_open(h->pid, 0);
 	struct pollfd end = { .fd = pidfd, .events = POLLIN };
 
+	(void)close(TAKE_FD(h->out));
 	(void)kill(h->pid, SIGKILL);
 	(void)poll(&end, 1, PATIENCE_MS);
 	return helper_gone(h->pid);

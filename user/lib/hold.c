@@ -6,9 +6,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/user.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
+#include "lib/clock.h"
 #include "lib/hold.h"
+
+#define STEP_US	 20
+#define LATE_NS	 (500 * NS_PER_US)	/* for those behind one that does not stand */
+#define LATE_MAX 8
 
 static bool is_held(const struct hold *h, pid_t tid)
 {
@@ -69,33 +77,110 @@ static int seize_all(struct hold *h, pid_t pid)
 	return r < 0 ? r : more;
 }
 
-/* Waits until a thread stands.  A signal that stopped it instead is kept for it. */
-static void await(struct held_thread *t)
-{
-	int status;
+#ifdef __x86_64__
+#define USER_CS 0x33	/* of 64-bit code; the numbers of calls are others in 32-bit code */
 
-	while (waitpid(t->tid, &status, __WALL) < 0)
-		if (errno != EINTR)
-			return;
-	if (WIFSTOPPED(status) && status >> 16 == 0)
-		t->signal = WSTOPSIG(status);
+/*
+ * Most calls that wait are begun anew by the kernel after we let go.  These are not,
+ * they fail with EINTR, and a program that has no signal handlers need not expect
+ * that.  Where it waits without a limit, beginning anew is the same as never having
+ * been disturbed.
+ */
+static bool waits_for_ever(const struct user_regs_struct *r)
+{
+	switch (r->orig_rax) {
+	case SYS_epoll_wait:
+	case SYS_epoll_pwait:
+		return (int)r->r10 < 0;
+	case SYS_epoll_pwait2:
+	case SYS_semtimedop:
+		return !r->r10;
+	case SYS_rt_sigtimedwait:
+		return !r->rdx;
+	case SYS_semop:
+		return true;
+	default:
+		return false;
+	}
 }
 
-int hold_begin(struct hold *h, pid_t pid)
+/* The kernel's own word for "begin anew, unless a handler ran", seen by tracers only. */
+#define ERESTARTNOHAND 514
+
+static void keep_waiting(pid_t tid)
 {
+	struct user_regs_struct r;
+
+	if (ptrace(PTRACE_GETREGS, tid, NULL, &r) || r.cs != USER_CS || (long)r.rax != -EINTR ||
+	    !waits_for_ever(&r))
+		return;
+	r.rax = (unsigned long long)-ERESTARTNOHAND;
+	(void)ptrace(PTRACE_SETREGS, tid, NULL, &r);
+}
+#else
+static void keep_waiting(pid_t tid)
+{
+	(void)tid;
+}
+#endif
+
+/*
+ * Waits until a thread stands.  A signal that stopped it instead is kept for it.
+ * False when it does not by `until_ns`: a disk that does not answer, a vfork().
+ */
+static bool await(struct held_thread *t, uint64_t until_ns)
+{
+	int status;
+	pid_t r;
+
+	while ((r = waitpid(t->tid, &status, __WALL | WNOHANG)) == 0) {
+		if (clock_now_ns() >= until_ns)
+			return false;
+		(void)usleep(STEP_US);
+	}
+	if (r < 0 || !WIFSTOPPED(status))
+		return true;
+	if (status >> 16 == 0)
+		t->signal = WSTOPSIG(status);
+	keep_waiting(t->tid);
+	return true;
+}
+
+/*
+ * All that were seized stand, or not in time.  Then, too, the others are awaited, as
+ * long as they are not many: one that we leave before it stands is interrupted.
+ */
+static int await_all(struct hold *h, size_t *standing, uint64_t until_ns)
+{
+	size_t late = 0;
+
+	for (; *standing < h->count && late < LATE_MAX; (*standing)++) {
+		if (await(&h->threads[*standing], until_ns))
+			continue;
+		late++;
+		until_ns = clock_now_ns() + LATE_NS;
+	}
+	return late ? -ETIME : 0;
+}
+
+int hold_begin(struct hold *h, pid_t pid, uint64_t limit_ns)
+{
+	uint64_t until_ns = clock_now_ns() + limit_ns;
 	size_t standing = 0;
-	int more;
+	int r;
 
 	*h = (struct hold){ 0 };
 	/* A thread that runs may start another one: until a look finds none anew. */
-	while ((more = seize_all(h, pid)) > 0)
-		for (; standing < h->count; standing++)
-			await(&h->threads[standing]);
-	if (more < 0 || h->count == 0) {
-		hold_end(h);
-		return more < 0 ? more : -ESRCH;
+	while ((r = seize_all(h, pid)) > 0) {
+		r = await_all(h, &standing, until_ns);
+		if (r)
+			break;
 	}
-	return 0;
+	if (!r && !h->count)
+		r = -ESRCH;
+	if (r)
+		hold_end(h);
+	return r;
 }
 
 void hold_end(struct hold *h)

@@ -10,6 +10,7 @@
 #define PLIMSOLL_HOLD_H
 
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 struct held_thread {
@@ -23,11 +24,12 @@ struct hold {
 };
 
 /*
- * Stops every thread of `pid`.  Blocks until all stand; the caller bounds that
- * with a timer that ends it.  0; -ESRCH: gone; -EBUSY: somebody else traces it;
- * -EPERM: not permitted.  On failure nothing is held.
+ * Stops every thread of `pid`.  0; -ESRCH: gone; -EBUSY: somebody else traces it;
+ * -EPERM: not permitted; -ETIME: not all of them stood within `limit_ns`.  On failure
+ * nothing is held; but a thread that did not stand can be let go by our end only, so
+ * after -ETIME the caller has to exit.
  */
-int hold_begin(struct hold *h, pid_t pid);
+int hold_begin(struct hold *h, pid_t pid, uint64_t limit_ns);
 void hold_end(struct hold *h);
 
 #endif

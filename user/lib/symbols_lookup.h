@@ -56,8 +56,8 @@ struct lookup {
 
 	struct helper helper;
 	bool running;
-	bool following;	     /* it is asked for the addresses first */
-	uint64_t address;    /* the part of the next one that has come */
+	bool following;	  /* it is asked for the addresses first */
+	uint64_t address; /* the part of the next one that has come */
 	size_t address_have;
 	uint32_t asked[FRAMES_MAX + 1]; /* which want query i is */
 	uint32_t asked_count, answered;

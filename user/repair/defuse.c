@@ -18,6 +18,7 @@
 #include <sys/socket.h>
 
 #include "lib/clock.h"
+#include "lib/sockguard.h"
 #include "repair.h"
 
 /* Names itself in the server's log: ERROR: savepoint "..." does not exist. */
@@ -35,22 +36,18 @@ static enum reason suits(const struct conn *c)
 	return c->activity == ACTIVITY_IDLE_IN_TXN ? REASON_RULE : REASON_WRONG_STATE;
 }
 
-static int send_statement(struct operation *op)
+static int send_statement(struct operation *op, struct sockguard *g)
 {
 	static const char query[] = "Q\0\0\0\0" STATEMENT;
 	char packet[sizeof(query)];
 	uint32_t size = sizeof(packet) - 1;	/* all but the type */
-	ssize_t n;
 
 	memcpy(packet, query, sizeof(packet));
 	packet[3] = (char)(size >> 8);
 	packet[4] = (char)size;
 	/* Said before it is done: if we die in between, the connection is cut, not trusted. */
 	(void)operation_step(op, "send", 0, STATEMENT);
-	n = send(op->sock, packet, sizeof(packet), MSG_DONTWAIT | MSG_NOSIGNAL);
-	if (n == (ssize_t)sizeof(packet))
-		return 0;
-	return n < 0 ? -errno : -EMSGSIZE;
+	return sockguard_send(g, packet, sizeof(packet));
 }
 
 /* Whether `buf` holds the whole answer: an error, then ReadyForQuery in the failed state. */
@@ -75,7 +72,7 @@ static int judge(const uint8_t *buf, size_t len)
 	return -EAGAIN;
 }
 
-static int read_answer(struct operation *op)
+static int read_answer(const struct operation *op, struct sockguard *g)
 {
 	uint8_t buf[ANSWER_MAX];
 	size_t len = 0;
@@ -89,7 +86,7 @@ static int read_answer(struct operation *op)
 		if (left_ns == 0 || len == sizeof(buf))
 			return -ETIMEDOUT;
 		(void)poll(&p, 1, (int)(left_ns / NS_PER_MS) + 1);
-		n = recv(op->sock, buf + len, sizeof(buf) - len, MSG_DONTWAIT);
+		n = sockguard_take(g, buf + len, sizeof(buf) - len);
 		if (n == 0)
 			return -ECONNRESET;
 		if (n < 0 && errno != EAGAIN && errno != EINTR)
@@ -101,22 +98,33 @@ static int read_answer(struct operation *op)
 	}
 }
 
-/*
- * From the first byte sent there are two ends: the whole answer read, or the
- * connection cut.  A client must never meet an answer that is not its own.
- */
-static int perform(struct operation *op)
+static int converse(struct operation *op, struct sockguard *g)
 {
-	int err = send_statement(op);
+	int err = send_statement(op, g);
 
 	if (err && err != -EMSGSIZE)
 		return err;	/* not a byte went out */
 	if (!err)
-		err = operation_step(op, "answer", read_answer(op), "");
+		err = operation_step(op, "answer", read_answer(op, g), "");
 	if (!err)
-		return 0;
-	(void)operation_step(op, "cut", shutdown(op->sock, SHUT_RDWR) ? -errno : 0,
+		return sockguard_off(g);
+	(void)operation_step(op, "cut", sockguard_cut(op->sock),
 			     "the answer was not the one expected");
+	return err;
+}
+
+/*
+ * From the first byte sent there are two ends: the whole answer read, or the
+ * connection cut.  A client must never meet an answer that is not its own, so the
+ * socket is guarded in between: if all of us die there, it is broken to the client.
+ */
+static int perform(struct operation *op)
+{
+	struct sockguard g;
+	int err = sockguard_init(&g, op->sock);
+
+	err = err ? operation_step(op, "guard", err, "") : converse(op, &g);
+	sockguard_done(&g);
 	return err;
 }
 

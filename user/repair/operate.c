@@ -16,11 +16,13 @@
 #include "lib/clock.h"
 #include "lib/hold.h"
 #include "lib/proc.h"
+#include "lib/sockguard.h"
 #include "repair/operate.h"
 
 #define PATIENCE_NS	(300 * NS_PER_MS)
 #define PATIENCE_MAX_NS (2 * NS_PER_S)
 #define ROUND_TRIPS	8
+#define STAND_NS	(8 * NS_PER_MS)	/* for all threads of the owner to stand */
 
 static int report_to = -1;
 
@@ -126,7 +128,7 @@ static int verify(struct operation *op, const struct repair *r, const struct rep
 
 static int cut(struct operation *op)
 {
-	return operation_step(op, "cut", shutdown(op->sock, SHUT_RDWR) ? -errno : 0,
+	return operation_step(op, "cut", sockguard_cut(op->sock),
 			      "a statement was sent and its answer not seen");
 }
 
@@ -154,10 +156,11 @@ static int hold_and_act(struct operation *op, const struct repair *r, const stru
 
 	if (pidfd < 0 || !same_process(&r->pre))
 		return operation_step(op, "hold", -ESRCH, "the owner has ended");
-	err = hold_begin(&hold, (pid_t)r->pre.pid);
+	err = hold_begin(&hold, (pid_t)r->pre.pid, STAND_NS);
 	if (err)
 		return operation_step(op, "hold", err,
-				      err == -EBUSY ? "another process traces the owner" : "");
+				      err == -EBUSY ? "another process traces the owner" :
+				      err == -ETIME ? "not all threads stood still in time" : "");
 	err = act(op, r, action, w, pidfd);
 	hold_end(&hold);
 	*ret_held_ns = clock_now_ns() - since_ns;

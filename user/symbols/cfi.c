@@ -174,8 +174,7 @@ static bool caller_register(Dwarf_Frame *frame, struct reckoning *r, int number,
 	return memory_word(r->memory, v, ret);
 }
 
-enum cfi_result cfi_step(Dwarf_CFI *cfi, uint64_t address, const struct memory *m,
-			 struct cpu *cpu)
+enum cfi_result cfi_step(Dwarf_CFI *cfi, uint64_t address, const struct memory *m, struct cpu *cpu)
 {
 	static const int kept[] = { CPU_BX, CPU_BP, CPU_R12, 13, 14, 15 };
 	struct reckoning r = { .cpu = cpu, .memory = m };

@@ -33,7 +33,6 @@ enum cfi_result {
 };
 
 /* `address` is the file's own, of the code that runs.  `cpu` changes with success only. */
-enum cfi_result cfi_step(Dwarf_CFI *cfi, uint64_t address, const struct memory *m,
-			 struct cpu *cpu);
+enum cfi_result cfi_step(Dwarf_CFI *cfi, uint64_t address, const struct memory *m, struct cpu *cpu);
 
 #endif

@@ -72,8 +72,8 @@ static enum cfi_result by_frame_pointer(const struct memory *m, struct cpu *cpu)
 	return leave(m, bp + 8, cpu);
 }
 
-static enum cfi_result step(const struct symbols_map *map, uint64_t address,
-			    const struct memory *m, struct cpu *cpu)
+static enum cfi_result step(const struct symbols_map *map, uint64_t address, const struct memory *m,
+			    struct cpu *cpu)
 {
 	struct code *c = code_of(map->file);
 	enum cfi_result r = CFI_NONE;
