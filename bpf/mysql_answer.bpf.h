@@ -403,6 +403,26 @@ static __always_inline void mysql_hear_byte(struct mysql_walk *w, __u8 c)
 	}
 }
 
+/*
+ * The end of most answers, taken in one go: an OK or EOF packet whose flags are at
+ * hand, at the place where they usually are.  `p` is at its first byte, `n` bytes are
+ * there.
+ */
+static __always_inline bool mysql_hear_end(struct mysql_walk *w, const __u8 *p, __u32 n)
+{
+	bool eof = p[0] == 0xfe && w->left == 5;
+	bool ok = w->left >= 7 && !(p[1] > 0xfa) && !(p[2] > 0xfa) &&
+		  (p[0] == 0 ? w->part == PART_FIRST : p[0] == 0xfe && w->left != PACKET_MAX);
+	__u8 kind = RUN_KIND(w->asked);
+
+	if (n < 5 || !(ok || eof) || w->part == PART_BORDER ||
+	    (w->part != PART_ROWS && (w->part != PART_FIRST || (kind != ANSWER_RESULT &&
+								kind != ANSWER_DOUBTFUL))))
+		return false;
+	mysql_hear_status(w, p[3] | (__u32)p[4] << 8);
+	return true;
+}
+
 /* One step: a packet's header with its first byte, or one byte.  Returns 1 to stop. */
 static long mysql_answer_step(__u64 i, struct answer *a)
 {
@@ -433,6 +453,8 @@ static long mysql_answer_step(__u64 i, struct answer *a)
 		if (w->part == PART_FIRST && RUN_KIND(w->asked) == ANSWER_PREPARED && n >= 9)
 			w->prepared = le32(p + 5);
 		p += 4;
+		if (w->step == STEP_FIRST && mysql_hear_end(w, p, n - 4))
+			return 0;
 	} else if (w->step < STEP_FIRST) {
 		w->at.off++;
 		mysql_hear_header(w, p[0]);

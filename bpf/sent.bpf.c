@@ -46,19 +46,27 @@ __noinline __u64 find_queued(__u64 node, __u32 seq)
 	return 0;
 }
 
+/* Fields that lie together in every kernel, read together: each read is a call. */
+struct skb_lengths {
+	__u32 len, data_len;
+};
+
+struct skb_places {
+	__u32 end;
+	__u64 head, data;
+} __attribute__((packed));
+
 /* Copies up to `max` bytes of a buffer, from `offset` in it, to `at` in ours. */
 struct copy {
-	__u64 skb;
+	__u64 info;
 	__u32 offset, at, max;
 	__u32 got;
 };
 
 /* One fragment of it.  Returns 1 to stop. */
-static long copy_frag(__u64 i, struct copy *c)
+static __always_inline long copy_frag(__u64 i, struct copy *c)
 {
-	const struct sk_buff *skb = (const void *)c->skb;
-	const struct skb_shared_info *info =
-		(const void *)(BPF_CORE_READ(skb, head) + BPF_CORE_READ(skb, end));
+	const struct skb_shared_info *info = (const void *)c->info;
 	struct buffer *b = bpf_map_lookup_elem(&buffers, &(__u32){ 0 });
 	__u32 n, to = c->at + c->got;
 	struct frag f = {};
@@ -73,12 +81,43 @@ static long copy_frag(__u64 i, struct copy *c)
 	n = f.len - c->offset;
 	if (n > c->max - c->got)
 		n = c->max - c->got;
+	barrier_var(to);	/* so that what is checked is what is used */
+	barrier_var(n);
 	if (to >= BUFFER || n > BUFFER ||
 	    bpf_probe_read_kernel(b->bytes + to, n, (void *)frag_address(&f, c->offset)))
 		return 1;
 	c->got += n;
 	c->offset = 0;
 	return 0;
+}
+
+static long copy_next_frag(__u64 i, struct copy *c)
+{
+	return copy_frag(i + 1, c);
+}
+
+/* Most of what is wanted lies in the first fragment: no loop for that. */
+static __always_inline __u32 copy_frags(struct copy *c)
+{
+	if (!copy_frag(0, c) && c->got < c->max)
+		bpf_loop(FRAGS - 1, copy_next_frag, c, 0);
+	return c->got;
+}
+
+/* Finds what is to be copied.  How many of its first bytes are in no fragment; -1: nothing. */
+static __always_inline long copy_begin(struct copy *c, __u64 root, __u32 seq, __u64 *ret_data)
+{
+	const struct sk_buff *skb = (const void *)find_queued(root, seq);
+	struct skb_lengths l = {};
+	struct skb_places p = {};
+
+	if (!skb || bpf_core_read(&l, sizeof(l), &skb->len) ||
+	    bpf_core_read(&p, sizeof(p), &skb->end))
+		return -1;
+	c->offset = seq - skb_seqs(skb).seq;
+	c->info = p.head + p.end;
+	*ret_data = p.data;
+	return l.len - l.data_len;
 }
 
 /*
@@ -91,15 +130,11 @@ __noinline __u32 read_sent(__u64 address, __u32 seq, __u32 max)
 {
 	const struct sock *sk = (const void *)address;
 	struct copy c = { .max = max < BUFFER ? max : BUFFER };
-	const struct sk_buff *skb;
+	__u64 data;
 
-	c.skb = find_queued((__u64)BPF_CORE_READ(sk, tcp_rtx_queue.rb_node), seq);
-	skb = (const void *)c.skb;
-	if (!skb || BPF_CORE_READ(skb, len) != BPF_CORE_READ(skb, data_len))
+	if (copy_begin(&c, (__u64)BPF_CORE_READ(sk, tcp_rtx_queue.rb_node), seq, &data))
 		return 0;	/* nothing there, or not in fragments */
-	c.offset = seq - skb_seqs(skb).seq;
-	bpf_loop(FRAGS, copy_frag, &c, 0);
-	return c.got;
+	return copy_frags(&c);
 }
 
 /*
@@ -111,25 +146,22 @@ __noinline __u32 read_early(__u64 address, __u32 seq, __u32 at, __u32 max)
 	const struct tcp_sock *tp = (const void *)address;
 	struct copy c = { .at = at, .max = max };
 	struct buffer *b = bpf_map_lookup_elem(&buffers, &(__u32){ 0 });
-	const struct sk_buff *skb;
-	__u32 linear, n;
+	__u64 data;
+	long linear;
+	__u32 n;
 
-	c.skb = find_queued((__u64)BPF_CORE_READ(tp, out_of_order_queue.rb_node), seq);
-	skb = (const void *)c.skb;
-	if (!b || !skb)
+	linear = copy_begin(&c, (__u64)BPF_CORE_READ(tp, out_of_order_queue.rb_node), seq, &data);
+	if (!b || linear < 0)
 		return 0;
-	c.offset = seq - skb_seqs(skb).seq;
-	linear = BPF_CORE_READ(skb, len) - BPF_CORE_READ(skb, data_len);
 	if (c.offset >= linear) {
 		c.offset -= linear;
-		bpf_loop(FRAGS, copy_frag, &c, 0);
-		return c.got;
+		return copy_frags(&c);
 	}
 	n = linear - c.offset < max ? linear - c.offset : max;
 	barrier_var(n);
 	barrier_var(at);
 	if (at >= BUFFER || n > BUFFER ||
-	    bpf_probe_read_kernel(b->bytes + at, n, BPF_CORE_READ(skb, data) + c.offset))
+	    bpf_probe_read_kernel(b->bytes + at, n, (void *)(data + c.offset)))
 		return 0;
 	return n;
 }
