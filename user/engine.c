@@ -24,7 +24,11 @@
 static void on_record(const struct rec_hdr *rec, size_t len, void *arg)
 {
 	struct engine *e = arg;
+	struct slot s;
 
+	/* Names come before the next look at all slots, and only few could wait for it. */
+	if (rec->type == REC_STARTUP && events_slot(e->events, rec->slot, &s))
+		(void)conns_apply_slot(&e->conns, rec->slot, &s);
 	conns_apply_record(&e->conns, rec, len);
 }
 
