@@ -148,4 +148,16 @@ def reordered(b):
         d.wait_activity(app.pid, "idle", "known again", app.backend())
 
 
+@tap.test("of thousands of connections opened at once every name is known")
+def burst(b):
+    d = daemon.Daemon(b, daemon.config_observe("60s"))
+    port = client.burst(b, 6000)
+    time.sleep(0.5)
+    pools = d.ask("pools", f"endpoint=127.0.0.1:{port}")
+    same([(p["user"], p["database"], p["open"]) for p in pools], [("app", "burst", 6000)],
+         "user, database and number of connections")
+    counters = d.ask("status")[0]["counters"]
+    same(counters["startup_lost"], 0, "start-up packets that could not be read")
+
+
 tap.main(shared)

@@ -4,12 +4,15 @@
  * a client that does not read its answers holds up nobody but itself.
  */
 #include <errno.h>
+#include <malloc.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
 #include "control/client.h"
 #include "lib/cleanup.h"
+
+#define LARGE_ANSWER (256UL << 10)
 
 static bool has_request(const struct client *cl)
 {
@@ -80,6 +83,9 @@ static int flush(struct client *cl)
 		cl->moved = true;
 	}
 	free(TAKE(cl->out));
+	/* A look at all connections took hundred times as much: it is not kept for the next. */
+	if (cl->out_len > LARGE_ANSWER)
+		(void)malloc_trim(0);
 	cl->out_len = 0;
 	cl->out_sent = 0;
 	return 0;

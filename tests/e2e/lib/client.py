@@ -66,6 +66,16 @@ def command_of(driver):
     raise ValueError(driver)
 
 
+def burst(bench, count):
+    """Opens `count` connections at once and keeps them; their port (see clients/burst.c)."""
+    app = subprocess.Popen([_built("burst"), str(count)], stdout=subprocess.PIPE,
+                           preexec_fn=tap.die_with_parent)
+    bench.later(app.kill)
+    word, port = app.stdout.readline().split()
+    tap.same(word, b"held", "the client's word")
+    return int(port)
+
+
 class Client:
     def __init__(self, bench, server, driver="psycopg2", wrap=(), **env):
         command, more = command_of(driver)
