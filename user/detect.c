@@ -338,22 +338,33 @@ static const struct conn *still_open(const struct conns *t, const struct finding
 }
 
 /*
- * Whether `f`, which was not seen under the grace of now, still stands under the
- * shorter one it was found under: nothing moved but the gear.
+ * The grace that `f` is owed now: what it was found under, whatever the gear is since.  A
+ * pause sets the clock of a connection back by what could not be known before; what was
+ * confirmed by then and has not moved is owed nothing.
  */
+static uint64_t grace_owed_ns(const struct finding *f, const struct conn *c)
+{
+	bool set_back = !finding_is_of_pool(f) && c->paused_ns && c->last_ns == f->conn.last_ns;
+
+	return set_back && f->state == FINDING_CONFIRMED ? 0 : f->grace_ns;
+}
+
+/* Whether `f`, which was not seen under the grace of now, stands all the same. */
 static bool still_stands(const struct run *r, const struct detect_conf *conf, struct finding *f)
 {
 	const struct conn *c = finding_is_of_pool(f) ? &f->conn : still_open(r->conns, f);
 	const struct pool *p = c ? levels_of(r->levels, c) : NULL;
 	const struct detector_setting *set = detect_conf_find(conf, f->detector->name);
 	struct symptom s = { 0 };
-	struct detector_conf base;
+	struct detector_conf base = { .enabled = 1 };
 	bool shown;
 
-	if (!c || !set || !set->base.enabled || f->grace_ns >= base_for(set, p).grace_ns ||
+	if (!c || !set || !set->base.enabled ||
 	    f->grace_ns < gear_grace_ns(GEARS, set->base.grace_ns))
 		return false;
-	base = (struct detector_conf){ .enabled = 1, .grace_ns = f->grace_ns };
+	base.grace_ns = grace_owed_ns(f, c);
+	if (base.grace_ns >= base_for(set, p).grace_ns)
+		return false;
 	if (set->detector->check_pool)
 		shown = p && set->detector->check_pool(p, &base, set->own, r->now_ns, &s);
 	else

@@ -598,8 +598,14 @@ static void a_stopped_owner_is_given_time(void **state)
 	assert_string_equal(run(w, 520), "S");
 	agree(w);
 	assert_string_equal(run(w, 521), "C");
-	conn_apply_pause(c, START + 521 * NS_PER_S, true, START + 522 * NS_PER_S);
+	/* Last seen running before it was found: its clock is set back to then. */
+	conn_apply_pause(c, START + 518 * NS_PER_S, true, START + 522 * NS_PER_S);
 	assert_string_equal(run(w, 900), "");
+	conn_apply_pause(c, START + 522 * NS_PER_S, false, START + 901 * NS_PER_S);
+	assert_string_equal(run(w, 901), "");
+	w->slots[0].status = 'I';
+	(void)apply(w, 0);
+	assert_string_equal(run(w, 902), "R");
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
