@@ -30,17 +30,18 @@
  */
 static void on_record(const struct rec_hdr *rec, size_t len, void *arg)
 {
+	bool opened = rec->type == REC_STARTUP || rec->type == REC_OPAQUE;
 	struct engine *e = arg;
 	struct conn *c;
 	struct slot s;
 
-	if (rec->type == REC_STARTUP && events_slot(e->events, rec->slot, &s))
+	if (opened && events_slot(e->events, rec->slot, &s))
 		(void)conns_apply_slot(&e->conns, rec->slot, &s);
 	c = conns_find_cookie(&e->conns, rec->cookie);
 	if (c && rec->type == REC_CLOSED)
 		levels_closed(&e->levels, c);
 	conns_apply_record(&e->conns, rec, len);
-	if (c && rec->type == REC_STARTUP)
+	if (c && opened)
 		levels_opened(&e->levels, c, rec->ts_ns, clock_now_ns());
 }
 

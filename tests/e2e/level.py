@@ -2,6 +2,7 @@
 """The load line can be recomputed from what is printed, and the gear follows at once."""
 
 import json
+import os
 import socket
 import struct
 import subprocess
@@ -63,7 +64,7 @@ def recomputed(b):
 
 
 class Fake:
-    """Lets any PostgreSQL client in, at once, and keeps it."""
+    """Lets any PostgreSQL client in, at once, and keeps it; speaks as if of TLS, if asked to."""
 
     HELLO = b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I"
 
@@ -79,8 +80,9 @@ class Fake:
             while True:
                 peer = self.socket.accept()[0]
                 self.kept.append(peer)
-                if peer.recv(512):
-                    peer.sendall(self.HELLO)
+                asked = peer.recv(512)
+                if asked:
+                    peer.sendall(b"S" if asked == SSL_REQUEST else self.HELLO)
         except OSError:
             pass
 
@@ -88,6 +90,16 @@ class Fake:
         self.socket.close()
         for peer in self.kept:
             peer.close()
+
+
+SSL_REQUEST = struct.pack("!II", 8, 80877103)
+
+
+def encrypt(port):
+    s = socket.create_connection(("127.0.0.1", port))
+    s.sendall(SSL_REQUEST)
+    same(s.recv(1), b"S", "the server's word")
+    return s
 
 
 def log_in(port, user):
@@ -154,6 +166,30 @@ def loop(b):
         check(pool)
         last = [e["gear"] for _, e in shifts() if e["user"] == pool["user"]][-1:]
         true(pool["user"] == "probe" or [pool["gear"]] == last, f"the gear in force, told {last}")
+
+
+@tap.test("connections that go encrypted shift a gear as soon")
+def encrypted(b):
+    d = daemon.Daemon(b, daemon.config_observe("60s"))
+    watch = Watch(b, d)
+    fakes = [Fake(b) for _ in range(8)]
+    held = []
+    b.later(lambda: [s.close() for s in held])
+    held += [log_in(fakes[0].port, "probe") for _ in range(EACH)]
+    tap.wait_for(lambda: watch.seen or (held.append(log_in(fakes[0].port, "probe")) and False), 10,
+                 "the stream to begin", pause=0.05)
+    began = {}
+    for n in range(1, EACH):
+        for fake in fakes[1:]:
+            began[f"127.0.0.1:{fake.port}", n] = time.monotonic()
+            held.append(encrypt(fake.port))
+            time.sleep(0.002)
+    tap.wait_for(lambda: all(p["gear"] >= 4 for p in d.ask("pools", f"pid={os.getpid()}")
+                             if p["user"] != "probe"), 5, "all pools above their line")
+    lags = sorted(t - began[e["endpoint"], e["level"]] for t, e in watch.seen
+                  if e["type"] == "gear" and (e["endpoint"], e["level"]) in began)
+    b.note(f"{len(lags)} shifts, worst after {lags[-1] * 1e3:.1f} ms")
+    true(len(lags) >= 3 * 7 and lags[-1] <= 0.1, f"{len(lags)} shifts, after {lags}")
 
 
 tap.main(shared)
