@@ -498,6 +498,12 @@ static int configure(struct engine *e, const struct engine_options *opt)
 	return r ? -EINVAL : 0;
 }
 
+static void use_limits(struct engine *e)
+{
+	e->levels.limits = e->config.limits;
+	e->levels.limit_count = e->config.limit_count;
+}
+
 static int open_stages(struct engine *e)
 {
 	uint32_t capacity = (uint32_t)e->config.connections;
@@ -511,6 +517,7 @@ static int open_stages(struct engine *e)
 		r = pauses_new(&e->pauses);
 	e->levels.shifted = on_shift;
 	e->levels.shifted_arg = e;
+	use_limits(e);
 	return r;
 }
 
@@ -582,5 +589,6 @@ int engine_reload(struct engine *e, char *why, size_t why_size)
 	}
 	config_done(&e->config);
 	e->config = fresh;
+	use_limits(e);
 	return 0;
 }
