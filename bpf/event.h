@@ -174,6 +174,7 @@ enum evidence_tier {
 enum rec_type {
 	REC_STARTUP = 1,	/* struct rec_startup */
 	REC_CLOSED = 2,		/* struct rec_closed */
+	REC_OPAQUE = 9,		/* struct rec_hdr: encrypted or compressed from here on */
 };
 
 struct rec_hdr {

@@ -128,10 +128,14 @@ struct conn {
 
 	/*
 	 * Of the time since last_ns, how much the owner could not run (stopped, frozen,
-	 * traced): no fault of its.  Nothing counts while it cannot.
+	 * traced): no fault of its.  Nothing counts while it cannot: the quiet clock
+	 * stands where it stood at paused_at_ns.
 	 */
-	uint64_t paused_ns;
+	uint64_t paused_ns, paused_at_ns;
 	bool paused;
+
+	/* When it last had trouble, and its last_ns then; 0: never.  See conn/stage.c. */
+	uint64_t trouble_ns, trouble_last_ns;
 
 	uint8_t lending;	/* enum lending */
 	uint64_t lent_ns;	/* since when at least; 0: not lent */
@@ -156,6 +160,8 @@ struct conn {
 
 /* A connection that is over, for those who keep account of pools. */
 struct ended {
+	uint64_t cookie;
+	uint32_t slot;
 	uint32_t pid, start_ticks;
 	struct addr remote;
 	const struct protocol *protocol;
@@ -225,6 +231,19 @@ void conns_holders_end(struct conns *t);
  * endpoint (EVIDENCE_ENDPOINT, EVIDENCE_SERVER, EVIDENCE_PORT).
  */
 void conns_guess_protocols(struct conns *t);
+
+/*
+ * Moves every connection to its stage (conn/stage.c), once a look, after all that is
+ * known of it was folded in.
+ */
+void conns_judge_stages(struct conns *t, uint64_t now_ns);
+
+/*
+ * Its owner was looked at, at `now_ns`: it could not run for all the time since
+ * `from_ns` (now_ns: for none), and it cannot now (`paused`).  A pause counts from the
+ * last byte on at most.
+ */
+void conn_apply_pause(struct conn *c, uint64_t from_ns, bool paused, uint64_t now_ns);
 
 struct conn *conns_find_id(struct conns *t, const char *id);
 struct conn *conns_find_cookie(struct conns *t, uint64_t cookie);
