@@ -12,6 +12,7 @@
 #include <xxhash.h>
 
 #include "conn.h"
+#include "conn/queues.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 
@@ -174,6 +175,7 @@ static bool is_ended(const struct slot *s)
 }
 
 #define TCP_STATE_CLOSE_WAIT 8
+#define UNREAD_NS	     NS_PER_S	/* what lies no longer is on its way */
 
 /* As far as the slot says it; whether a connection that is ready does well, conn/stage.c. */
 static enum stage stage_of(const struct conn *c, const struct slot *s)
@@ -234,10 +236,20 @@ static void recognise(struct conn *c, const struct slot *s)
 	}
 }
 
+static enum activity activity_with_view(const struct conn *c)
+{
+	uint64_t lain_ns = elapsed_ns(c->view.unread_ns, c->view.asked_ns);
+
+	return conn_answer_is_unread(c) && lain_ns >= UNREAD_NS ? ACTIVITY_UNREAD : c->said;
+}
+
 static void refresh(struct conn *c, const struct slot *s)
 {
 	c->stage = stage_of(c, s);
-	c->activity = activity_of(s);
+	c->said = activity_of(s);
+	c->status = s->status;
+	c->answered = s->answered;
+	c->replicates |= s->protocol == WIRE_MYSQL && (s->asked & MYSQL_KIND) == MYSQL_STREAM;
 	c->uncertain = is_uncertain(s);
 	c->phase = s->phase;
 	c->tcp_state = s->tcp_state;
@@ -247,10 +259,8 @@ static void refresh(struct conn *c, const struct slot *s)
 	/* Bound late: at the first look connect() may not have chosen it yet. */
 	memcpy(c->local.ip, s->laddr, sizeof(c->local.ip));
 	c->local.port = s->lport;
-	if (c->last_ns != s->last_ns) {
+	if (c->last_ns != s->last_ns)
 		c->paused_ns = 0;
-		c->view = (struct sock_view){ 0 };
-	}
 	c->last_ns = s->last_ns;
 	c->txn_ns = s->txn_ns;
 	c->queries = s->queries;
@@ -262,14 +272,17 @@ static void refresh(struct conn *c, const struct slot *s)
 	c->rtt_n = s->rtt_n;
 	c->rtt_sum_us = s->rtt_sum_us;
 	c->rtt_sq_us2 = s->rtt_sq_us2;
-	if (c->activity != ACTIVITY_FAILED_TXN)
+	if (c->said != ACTIVITY_FAILED_TXN)
 		c->defused_rx_bytes = 0;
+	c->activity = activity_with_view(c);
 }
 
 static void read_startup(struct conn *c, const struct rec_startup *r)
 {
 	c->protocol->startup(r->bytes, r->copied, c->user, c->database);
 	c->named = true;
+	if (c->protocol->replicates)
+		c->replicates = c->protocol->replicates(r->bytes, r->copied);
 }
 
 static bool is_about(const struct rec_hdr *rec, const struct conn *c)
@@ -291,6 +304,7 @@ struct conn *conns_apply_slot(struct conns *t, uint32_t index, const struct slot
 		return NULL;
 	if (!c->used)
 		begin_conn(t, index, s);
+	conn_queues_moved(t, c, s);
 	refresh(c, s);
 	recognise(c, s);
 	early = &t->early[index % EARLY_STARTUPS];
@@ -315,6 +329,7 @@ void conns_apply_record(struct conns *t, const struct rec_hdr *rec, size_t len)
 {
 	const struct rec_startup *startup = (const struct rec_startup *)rec;
 	const struct rec_closed *closed = (const struct rec_closed *)rec;
+	const struct rec_stalled *stalled = (const struct rec_stalled *)rec;
 	struct conn *c;
 
 	if (len < sizeof(*rec) || rec->len > len || rec->slot >= t->capacity)
@@ -324,6 +339,10 @@ void conns_apply_record(struct conns *t, const struct rec_hdr *rec, size_t len)
 	case REC_STARTUP:
 		if (rec->len >= sizeof(*startup) && startup->copied <= STARTUP_MAX)
 			apply_startup(t, startup);
+		break;
+	case REC_STALLED:
+		if (rec->len >= sizeof(*stalled))
+			conns_apply_queues(t, &stalled->queues, rec->ts_ns);
 		break;
 	case REC_CLOSED:
 		if (rec->len < sizeof(*closed) || !is_about(rec, c))

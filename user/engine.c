@@ -19,6 +19,8 @@
 #define HOLDERS_EVERY_NS (30 * NS_PER_S)	/* who holds what, on a quiet host */
 #define HOLDERS_SOON_NS	 NS_PER_S		/* when somebody's holders are not known */
 #define HOLDERS_ASAP_NS	 (100 * NS_PER_MS)	/* when a finding waits for it */
+#define QUEUES_EVERY_NS	 NS_PER_S		/* what lies in queues, where that is quickly seen, */
+#define QUEUES_SHARE	 2500			/* and else such a part of the time at most */
 #define CLOCK_EVERY_NS	 (5 * NS_PER_S)		/* how far jiffies may drift: microseconds */
 #define STOP_FILE	 "STOP"
 
@@ -84,6 +86,27 @@ static void count_holders_when_due(struct engine *e)
 			every_ns = HOLDERS_ASAP_NS;
 	if (elapsed_ns(e->holders_ns, e->now_ns) >= every_ns)
 		count_holders(e);
+}
+
+static void on_queues(const struct queues *q, void *arg)
+{
+	struct engine *e = arg;
+
+	conns_apply_queues(&e->conns, q, e->now_ns);
+}
+
+static void walk_queues_when_due(struct engine *e)
+{
+	uint64_t since_ns, pause_ns;
+
+	if (e->now_ns < e->queues_ns)
+		return;
+	since_ns = clock_now_ns();
+	conns_queues_begin(&e->conns, e->now_ns);
+	if (!events_queues(e->events, on_queues, e))
+		conns_queues_end(&e->conns);
+	pause_ns = elapsed_ns(since_ns, clock_now_ns()) * QUEUES_SHARE;
+	e->queues_ns = e->now_ns + (pause_ns > QUEUES_EVERY_NS ? pause_ns : QUEUES_EVERY_NS);
 }
 
 /* ---- detect */
@@ -320,6 +343,7 @@ void engine_tick(struct engine *e, uint64_t now_ns)
 		events_set_clock(e->events);
 	}
 	read_slots(e);
+	walk_queues_when_due(e);
 	count_holders_when_due(e);
 	if (e->pauses)
 		pauses_step(e->pauses, &e->conns,

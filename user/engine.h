@@ -44,6 +44,7 @@ struct engine {
 	struct journal *journal;	/* NULL: none, hence no repairs */
 	uint64_t started_ns, now_ns;
 	uint64_t holders_ns;		/* last count of holders */
+	uint64_t queues_ns;		/* next walk over the queues */
 	uint64_t clock_ns;		/* last setting of the kernel side's clock */
 	bool has_daemon;		/* false in the CLI's own engine */
 	notice_fn notice;
