@@ -14,9 +14,11 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "lib/clock.h"
 #include "lib/freezer.h"
+#include "lib/jvm.h"
 #include "lib/proc.h"
 #include "pauses.h"
 
@@ -35,6 +37,9 @@ struct process {
 	uint64_t from_ns;	/* of the last look: it could not run since then */
 	bool paused;
 	bool counts;		/* the last look has something to say to its connections */
+	uint64_t cpu_ticks;
+	struct jvm_times times;	/* of its threads, as of the last look */
+	bool has_times;
 };
 
 struct pauses {
@@ -65,13 +70,21 @@ void pauses_free(struct pauses *p)
 	free(p);
 }
 
+static bool is_there(uint32_t pid, uint32_t start_ticks, struct proc_stat *ret)
+{
+	return !proc_stat(pid, ret) && (!start_ticks || ret->start_ticks == start_ticks);
+}
+
+static bool is_stopped(uint32_t pid, const struct proc_stat *st)
+{
+	return st->state == 'T' || st->state == 't' || freezer_has(pid);
+}
+
 bool pauses_is_stopped(uint32_t pid, uint32_t start_ticks)
 {
 	struct proc_stat st;
 
-	if (proc_stat(pid, &st) || (start_ticks && st.start_ticks != start_ticks))
-		return false;
-	return st.state == 'T' || st.state == 't' || freezer_has(pid);
+	return is_there(pid, start_ticks, &st) && is_stopped(pid, &st);
 }
 
 static bool same_process(const void *table, uint32_t n, const void *key)
@@ -139,9 +152,35 @@ static void drop(struct pauses *p, struct process *owner)
 	*owner = (struct process){ 0 };
 }
 
+/*
+ * Whether all that Java did since the last look was a collection.  Its threads are looked
+ * at only while it is busy enough for that; there may be hundreds.
+ */
+static bool is_collecting(struct process *owner, const struct proc_stat *st, uint64_t now_ns)
+{
+	uint64_t since_ns = elapsed_ns(owner->looked_ns, now_ns);
+	bool busy = owner->looked_ns && (st->cpu_ticks - owner->cpu_ticks) * JVM_TICK_NS * 2 >= since_ns;
+	struct jvm_times before = owner->times;
+	bool had_times = owner->has_times;
+
+	owner->cpu_ticks = st->cpu_ticks;
+	owner->has_times = busy && strcmp(st->comm, "java") == 0 &&
+			   !jvm_times(owner->pid, &owner->times);
+	return had_times && owner->has_times && jvm_is_collecting(&before, &owner->times, since_ns);
+}
+
+static bool cannot_run(struct process *owner, uint64_t now_ns)
+{
+	struct proc_stat st;
+
+	if (!is_there(owner->pid, owner->start_ticks, &st))
+		return false;
+	return is_stopped(owner->pid, &st) || is_collecting(owner, &st, now_ns);
+}
+
 static void look(struct pauses *p, struct process *owner, uint64_t now_ns)
 {
-	bool paused = pauses_is_stopped(owner->pid, owner->start_ticks);
+	bool paused = cannot_run(owner, now_ns);
 
 	owner->counts = paused || owner->paused;
 	owner->from_ns = owner->counts ? owner->looked_ns : now_ns;

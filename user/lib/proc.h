@@ -10,6 +10,7 @@ struct proc_stat {
 	char state;		/* 'R', 'S', 'T', 't', 'Z', ... */
 	uint32_t ppid;
 	uint32_t start_ticks;	/* field 22: clock ticks after boot */
+	uint64_t cpu_ticks;	/* fields 14 and 15: processor time it took, all its threads' */
 	char comm[16];
 };
 
@@ -21,6 +22,9 @@ int proc_read(const char *path, char *out, size_t out_size);
 
 /* 0, or -ESRCH when there is no such process. */
 int proc_stat(uint32_t pid, struct proc_stat *ret);
+
+/* Of one thread. */
+int proc_thread_stat(uint32_t pid, uint32_t tid, struct proc_stat *ret);
 
 /* The reading of /proc/PID/stat without the file: 0, or -EINVAL. */
 int proc_stat_parse(const char *text, struct proc_stat *ret);
