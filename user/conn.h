@@ -39,6 +39,13 @@ enum stage {
 	STAGE_MAX
 };
 
+/* What the application's own pool says of the connection. */
+enum lending {
+	LENDING_UNKNOWN,
+	LENDING_FREE,	/* it lies idle in the pool */
+	LENDING_LENT,	/* somebody has borrowed it */
+};
+
 /* How we know what the connection speaks. */
 enum evidence {
 	EVIDENCE_NONE,
@@ -110,6 +117,10 @@ struct conn {
 	uint64_t txn_ns;	/* 0: no transaction known */
 	uint64_t queries;
 
+	/* the pool's word, by its latest reading; see gopools.h */
+	uint8_t lending;	/* enum lending */
+	uint64_t lent_ns;	/* lent at each reading since then; 0: not lent */
+
 	/* byte counters as of the last segment seen, as tcp_info counts them */
 	uint64_t rx_bytes, tx_bytes;
 
@@ -177,6 +188,9 @@ void conns_apply_record(struct conns *t, const struct rec_hdr *rec, size_t len);
 void conns_holders_begin(struct conns *t);
 void conns_apply_holder(struct conns *t, const struct holder *h);
 void conns_holders_end(struct conns *t);
+
+/* Folds in what its pool says of connection `cookie`; nothing happens when there is none. */
+void conns_apply_lending(struct conns *t, uint64_t cookie, enum lending lending, uint64_t now_ns);
 
 /*
  * Gives adopted, silent connections a protocol by what else is known of their

@@ -9,6 +9,7 @@
 #include "culprits.h"
 #include "engine.h"
 #include "events.h"
+#include "gopools.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "lib/log.h"
@@ -28,6 +29,8 @@ static void on_record(const struct rec_hdr *rec, size_t len, void *arg)
 	struct engine *e = arg;
 	struct slot s;
 
+	if (rec->type == REC_GO_HANDLE && len >= sizeof(struct rec_go_handle) && e->gopools)
+		gopools_found(e->gopools, (const struct rec_go_handle *)rec);
 	/* Names come before the next look at all slots, and only few could wait for it. */
 	if (rec->type == REC_STARTUP && events_slot(e->events, rec->slot, &s))
 		(void)conns_apply_slot(&e->conns, rec->slot, &s);
@@ -300,7 +303,9 @@ void engine_tick(struct engine *e, uint64_t now_ns)
 	}
 	read_slots(e);
 	count_holders_when_due(e);
+	gopools_step(e->gopools, now_ns);
 	levels_update(&e->levels, &e->conns, now_ns);
+	gopools_tell(e->gopools, &e->levels);
 	detect_run(&e->detect, &e->config.detect, &e->conns, &e->levels, now_ns, on_finding, e);
 	if (e->culprits)
 		culprits_step(e->culprits, &e->detect);
@@ -495,6 +500,8 @@ static int open_events(struct engine *e)
 
 	if (!r && opt.tier != TIER_OFF)
 		r = culprits_new(e->events, &e->culprits);
+	if (!r)
+		r = gopools_new(e->events, &e->conns, &e->gopools);
 	return r;
 }
 
@@ -527,6 +534,8 @@ void engine_close(struct engine *e)
 	e->journal = NULL;
 	culprits_free(e->culprits);
 	e->culprits = NULL;
+	gopools_free(e->gopools);
+	e->gopools = NULL;
 	events_close(e->events);
 	e->events = NULL;
 	detect_done(&e->detect);

@@ -165,9 +165,28 @@ static void drop_pool(struct levels *l, uint32_t n)
 	index_put(&l->by_key, hash_pool(l, &l->pools[n]), n);
 }
 
+/*
+ * The pool's own word comes first: a connection that is lent and silent is in use.
+ * It is some time old, so one that works is in use whatever was said.
+ */
+static bool count_by_word(struct pool *p, const struct conn *c)
+{
+	bool silent = c->activity == ACTIVITY_IDLE || c->activity == ACTIVITY_UNKNOWN;
+
+	if (!silent || c->lending == LENDING_UNKNOWN)
+		return false;
+	if (c->lending == LENDING_LENT)
+		p->in_use++;
+	else
+		p->idle++;
+	return true;
+}
+
 static void count_conn(struct pool *p, const struct conn *c)
 {
 	p->open++;
+	if (count_by_word(p, c))
+		return;
 	switch (c->activity) {
 	case ACTIVITY_IDLE:
 		p->idle++;
@@ -239,6 +258,7 @@ static void begin_update(struct levels *l, uint32_t high, uint64_t second)
 		struct pool *p = &l->pools[i];
 
 		p->open = p->in_use = p->idle = p->in_txn = p->unknown = 0;
+		p->word.known = false;
 		window_move(&l->windows[i], second);
 	}
 	if (high > l->high)
@@ -287,6 +307,14 @@ void levels_update(struct levels *l, const struct conns *t, uint64_t now_ns)
 		if (l->pools[i].open)
 			settle(&l->pools[i], &l->windows[i]);
 	drop_empty(l);
+}
+
+void levels_apply_word(struct levels *l, const struct conn *c, const struct pool_word *word)
+{
+	uint32_t n = c->slot < l->high ? l->of_conn[c->slot] : LEVEL_NONE;
+
+	if (n < l->count)
+		l->pools[n].word = *word;
 }
 
 const struct pool *levels_of(const struct levels *l, const struct conn *c)

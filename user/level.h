@@ -10,6 +10,27 @@
 
 #include "conn.h"
 
+/* What one of a pool's own objects says (an sql.DB), and what it was told. */
+struct pool_handle {
+	uint32_t max_open;	/* 0: unlimited */
+	uint32_t max_idle;
+	uint64_t max_lifetime_ns, max_idle_ns;	/* 0: unlimited */
+	uint32_t open, idle;
+	uint64_t wait_count, wait_ns;
+};
+
+#define POOL_HANDLES_MAX 4	/* shown one by one */
+
+/* The pool's own word, where it can be had: the sum over its handles. */
+struct pool_word {
+	bool known;
+	uint32_t max_open;	/* 0: unlimited */
+	uint32_t open, idle;
+	uint64_t wait_count, wait_ns;
+	uint32_t handle_count;
+	struct pool_handle handles[POOL_HANDLES_MAX];
+};
+
 struct pool {
 	/* identity */
 	uint32_t pid, start_ticks, uid;
@@ -25,6 +46,8 @@ struct pool {
 	double rtt_ms, rtt_var_ms2, jitter_rate, decay_factor;
 	uint32_t rtt_samples;	/* in the window; 0: the four above are not known */
 	uint32_t watermark;
+
+	struct pool_word word;	/* made anew with the counts */
 };
 
 struct levels {
@@ -47,6 +70,9 @@ void levels_done(struct levels *l);
 
 /* Counts every pool anew. */
 void levels_update(struct levels *l, const struct conns *t, uint64_t now_ns);
+
+/* What the pool of this connection says of itself; after levels_update(), until the next. */
+void levels_apply_word(struct levels *l, const struct conn *c, const struct pool_word *word);
 
 /* The pool of a connection, or NULL; valid until the next update. */
 const struct pool *levels_of(const struct levels *l, const struct conn *c);

@@ -105,6 +105,7 @@ static const struct {
 	{ "on_file", "which processes hold a connection", "iter/task_file" },
 	{ "find_bases", "where sent bytes lie", "syscall program" },
 	{ "set_clock", "when a byte passed", "jiffies" },
+	{ "on_go_conn", "what Go pools say of themselves", "uprobe database/sql.(*DB).conn" },
 	{ "on_send", "thread, goroutine, stack", "tp_btf/sock_send_length" },
 };
 
