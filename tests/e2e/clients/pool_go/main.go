@@ -12,10 +12,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"reflect"
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
+	"unsafe"
 
 	_ "github.com/go-sql-driver/mysql"
 	_ "github.com/jackc/pgx/v4/stdlib"
@@ -115,6 +118,55 @@ func (p *pool) spin(d time.Duration) (int, error) {
 	return n, nil
 }
 
+// Memory that answers nobody: a fault in it waits for a reply that does not come.
+func stuck() (uintptr, error) {
+	const userfaultfd = 323 // on x86-64
+	fd, _, e := syscall.Syscall(userfaultfd, 0, 0, 0)
+	if e != 0 {
+		return 0, e
+	}
+	memory, err := syscall.Mmap(-1, 0, 4096, syscall.PROT_READ|syscall.PROT_WRITE,
+		syscall.MAP_PRIVATE|syscall.MAP_ANON)
+	if err != nil {
+		return 0, err
+	}
+	at := uintptr(unsafe.Pointer(&memory[0]))
+	api := [3]uint64{0xaa}
+	register := [4]uint64{uint64(at), 4096, 1, 0} // faults on missing pages
+	_, _, e = syscall.Syscall(syscall.SYS_IOCTL, fd, 0xc018aa3f, uintptr(unsafe.Pointer(&api)))
+	if e == 0 {
+		_, _, e = syscall.Syscall(syscall.SYS_IOCTL, fd, 0xc020aa00,
+			uintptr(unsafe.Pointer(&register)))
+	}
+	if e != 0 {
+		return 0, e
+	}
+	return at, nil
+}
+
+// What stands in the sql.DB is no longer true; the pool is of no use after that.
+func corrupt(db *sql.DB, how string) error {
+	field := func(name string) unsafe.Pointer {
+		f, _ := reflect.TypeOf(*db).FieldByName(name)
+		return unsafe.Pointer(uintptr(unsafe.Pointer(db)) + f.Offset)
+	}
+	list, open := (*[3]uintptr)(field("freeConn")), (*int)(field("numOpen"))
+	switch how {
+	case "list": // of five hundred that lie nowhere
+		*open = 1000
+		*list = [3]uintptr{0xdead000, 500, 1000}
+	case "count":
+		*open = 1 << 60
+	case "stuck":
+		at, err := stuck()
+		if err != nil {
+			return err
+		}
+		*open, *list = 100, [3]uintptr{at, 100, 100}
+	}
+	return nil
+}
+
 func stats() string {
 	var all []sql.DBStats
 	for _, p := range pools {
@@ -192,6 +244,8 @@ func obey(line string) string {
 			}()
 		}
 		return "ok"
+	case "corrupt": // POOL list|count|stuck
+		return said(corrupt(p.db, words[2]))
 	case "close":
 		return said(p.db.Close())
 	}
