@@ -208,7 +208,7 @@ void gopools_found(struct gopools *g, const struct rec_go_handle *r)
 	}
 	g->handles[place] = (struct handle){ .process = p };
 	p->handles++;
-	*watch_at(g->watch, place) = (struct watched){ .pid = r->tgid, .address = r->address };
+	watch_set(g->watch, place, r->tgid, r->address);
 }
 
 /* ---- a round */
@@ -314,9 +314,8 @@ static void keep_words(struct process *p, const struct match *m)
 static const struct handle_reading *reading_of(struct gopools *g, uint32_t n)
 {
 	static const struct handle_reading none = { .state = HANDLE_UNREAD };
-	const struct watched *w = watch_at(g->watch, n);
 
-	return w->read ? &w->reading : &none;
+	return watch_at(g->watch, n)->read ? watch_reading(g->watch, n) : &none;
 }
 
 static void compare(struct gopools *g, struct process *p, struct match *m, uint64_t now_ns)

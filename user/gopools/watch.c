@@ -17,10 +17,11 @@
 
 #define PATIENCE_NS NS_PER_S /* a round of hundreds takes milliseconds */
 
-/* Both processes have it. */
+/* Both processes have it.  Readings are large, and memory only where they were used. */
 struct board {
 	volatile uint32_t at; /* which one is being read */
 	struct watched list[WATCHED_MAX];
+	struct handle_reading readings[WATCHED_MAX];
 };
 
 struct watch {
@@ -74,6 +75,18 @@ struct watched *watch_at(struct watch *w, uint32_t n)
 	return &w->board->list[n];
 }
 
+const struct handle_reading *watch_reading(const struct watch *w, uint32_t n)
+{
+	return &w->board->readings[n];
+}
+
+void watch_set(struct watch *w, uint32_t n, uint32_t pid, uint64_t address)
+{
+	w->board->list[n] = (struct watched){ .pid = pid, .address = address };
+	w->board->readings[n].state = HANDLE_UNREAD;
+	w->board->readings[n].free_count = 0;
+}
+
 /* ---- in the child */
 
 static bool read_memory(uint64_t address, void *to, size_t size, void *arg)
@@ -94,7 +107,7 @@ static void read_all(struct board *b)
 		if (!one->wanted)
 			continue;
 		b->at = i;
-		handle_read(&memory, &one->layout, one->address, &one->reading);
+		handle_read(&memory, &one->layout, one->address, &b->readings[i]);
 		one->read = true;
 	}
 }

@@ -15,11 +15,10 @@
 
 struct watched {
 	bool wanted; /* in the next round */
-	bool read;   /* in the last one; what that came to is in the reading */
+	bool read;   /* in the last one */
 	uint32_t pid;
 	uint64_t address;
 	struct go_layout layout;
-	struct handle_reading reading;
 };
 
 struct watch;
@@ -30,6 +29,12 @@ void watch_free(struct watch *w);
 
 /* Number `n` of WATCHED_MAX; not to be touched while a round is under way. */
 struct watched *watch_at(struct watch *w, uint32_t n);
+
+/* What came of it, where it was read. */
+const struct handle_reading *watch_reading(const struct watch *w, uint32_t n);
+
+/* Number `n` is this sql.DB from now on. */
+void watch_set(struct watch *w, uint32_t n, uint32_t pid, uint64_t address);
 
 /* Begins to read all that is wanted.  0, -EBUSY: a round is under way, or -errno. */
 int watch_begin(struct watch *w, uint64_t now_ns);
