@@ -74,7 +74,10 @@ void levels_update(struct levels *l, const struct conns *t, uint64_t now_ns);
 /* What the pool of this connection says of itself; after levels_update(), until the next. */
 void levels_apply_word(struct levels *l, const struct conn *c, const struct pool_word *word);
 
-/* The pool of a connection, or NULL; valid until the next update. */
+/*
+ * The pool of a connection, or NULL; valid until the next update.  Cookie 0: of any
+ * that has the same owner, endpoint, protocol, user and database.
+ */
 const struct pool *levels_of(const struct levels *l, const struct conn *c);
 
 /*
