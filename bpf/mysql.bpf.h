@@ -24,10 +24,11 @@ static __always_inline bool mysql_is_between(const struct slot *s)
 	return (s->my.step & STEP_MASK) == STEP_LENGTH;
 }
 
-static __always_inline void mysql_lose(struct slot *s)
+static __always_inline void mysql_lose(struct slot *s, __u32 index)
 {
 	__u8 caps = s->my.caps & ~(CAP_FULL | CAP_MULTI);
 
+	forget_prepared(index);
 	s->flags |= SLOT_UNFRAMED;
 	s->flags &= ~SLOT_BUSY;
 	s->status = 0;
@@ -150,7 +151,7 @@ static __always_inline void mysql_follow(struct sock *sk, struct sk_buff *skb, s
 		w = mysql_walk_answer(sk, skb, g);
 	if (!w) {
 		count(COUNT_RX_LOST);
-		mysql_lose(s);
+		mysql_lose(s, index);
 		return;
 	}
 	mysql_take(s, w);
@@ -191,7 +192,7 @@ static __always_inline __u8 mysql_greeted(struct sock *sk, struct sk_buff *skb, 
 }
 
 /* A client of which we know nothing must speak MySQL to the byte; others only lost us. */
-static __always_inline void mysql_lose_count(struct slot *s)
+static __always_inline void mysql_lose_count(struct slot *s, __u32 index)
 {
 	const struct mysql_asked *w = mysql_asked();
 
@@ -200,7 +201,7 @@ static __always_inline void mysql_lose_count(struct slot *s)
 		return;
 	}
 	count(w && w->deep ? COUNT_TX_DEEP : COUNT_TX_UNREADABLE);
-	mysql_lose(s);
+	mysql_lose(s, index);
 	s->my.step = 0;
 	s->flags |= SLOT_UNCOUNTED;
 }
@@ -213,7 +214,7 @@ static __noinline void mysql_hear_client(struct sock *sk, struct slot *s, const 
 	bool greeted = s->phase == PHASE_NEGOTIATE;
 
 	if (!mysql_count(sk, s, index, g->ack, &w)) {
-		mysql_lose_count(s);
+		mysql_lose_count(s, index);
 		if (greeted)
 			s->phase = PHASE_BLIND;
 		return;

@@ -194,6 +194,7 @@ static __always_inline __u32 mysql_first_word(const __u8 *p, __u32 n)
 #define COM_CHANGE_USER	 0x11
 #define COM_STMT_PREPARE 0x16
 #define COM_STMT_EXECUTE 0x17
+#define COM_RESET	 0x1f
 #define COM_STMT_BULK	 0xfa
 
 /* How the server answers the command at `p`; `n` bytes are there, one at least. */
@@ -229,7 +230,7 @@ static __always_inline __u8 mysql_kind(struct mysql_asked *w, const __u8 *p, __u
 	case 0x06:	/* DROP_DB */
 	case 0x07:	/* REFRESH */
 	case 0x08:	/* SHUTDOWN */
-	case 0x1f:	/* RESET_CONNECTION */
+	case COM_RESET:
 		return ANSWER_DOUBTFUL;
 	case 0x00:	/* SLEEP and the others that are answered with OK, EOF or an error */
 	case 0x02:	/* INIT_DB */
@@ -258,6 +259,20 @@ static __always_inline void mysql_note_login(struct mysql_asked *w, __u32 length
 	w->length = length;
 }
 
+/* How many preparations have not been answered: of several, a number names none. */
+static __always_inline __u32 mysql_prepares(__u32 queue)
+{
+	__u32 n = 0;
+
+	for (__u32 shift = 0; shift < 32; shift += RUN_BITS) {
+		__u32 run = queue >> shift & RUN_MASK;
+
+		if (RUN_KIND(run) == ANSWER_PREPARED)
+			n += RUN_COUNT(run);
+	}
+	return n;
+}
+
 /*
  * Keeps the text of what may matter once somebody asks: all in a transaction, and
  * outside of one what may begin it.
@@ -268,7 +283,7 @@ static __always_inline void mysql_keep(struct mysql_asked *w, const __u8 *p, __u
 	__u32 seq = w->seq + w->at.off + 1, size = length - 1, name = 0;
 
 	if (p[0] == COM_STMT_PREPARE)
-		name = NAME_TO_COME;
+		name = mysql_prepares(w->asked) == 1 ? NAME_TO_COME : 0;
 	else if (!w->at_work && !(p[0] == COM_QUERY && mysql_may_begin(w->word)))
 		return;
 	if ((p[0] == COM_STMT_EXECUTE || p[0] == COM_STMT_BULK) && n > 4) {
@@ -299,6 +314,8 @@ static __always_inline void mysql_hear_request(struct mysql_asked *w, const __u8
 		kind = length && n ? mysql_kind(w, p, n) : ANSWER_UNKNOWN;
 		if (length && n && p[0] == COM_CHANGE_USER)
 			mysql_note_login(w, length);
+		if (length && n && (p[0] == COM_CHANGE_USER || p[0] == COM_RESET))
+			forget_prepared(w->index);	/* numbers may begin anew */
 	} else {
 		w->bad |= w->strict;
 	}

@@ -51,9 +51,10 @@ REGISTRY(detector);
 #define FINDING_ID_LEN 24
 #define SHAPE_LEN      (STATEMENT_MAX + 8)	/* sql_redact() adds at most 4 */
 
-/* What was asked last inside the transaction, as far as it may be shown. */
+/* What was asked inside the transaction, as far as it may be shown. */
 struct shape {
 	char sql[SHAPE_LEN];	/* "" not known */
+	const char *note;	/* why it is not, in words; NULL: nothing to say */
 	char trace_id[SQL_TRACE_ID_LEN];	/* "" none */
 };
 

@@ -103,22 +103,29 @@ static struct sock_name name_of(const struct conn *c)
 	};
 }
 
-void engine_shape(const struct engine *e, const struct conn *c, struct shape *ret)
+static const char *const known_words[] = {
+	[STATEMENT_UNSEEN] = "prepared earlier, its text is not known",
+	[STATEMENT_CALL] = "a function called by its number, no statement",
+};
+
+void engine_shape(const struct engine *e, const struct conn *c, enum statement_which which,
+		  struct shape *ret)
 {
-	char raw[STATEMENT_MAX];
-	bool cut = false;
-	size_t len = 0;
+	struct statement_text raw;
+	enum statement_known known;
 
 	*ret = (struct shape){ 0 };
 	if (!e->events || !c->protocol || !c->txn_ns)
 		return;
-	len = events_statement(e->events, c->slot, c->gen, STATEMENT_LAST, raw, sizeof(raw), &cut);
-	if (!len)
+	known = events_statement(e->events, c->slot, c->gen, which, &raw);
+	ret->note = known_words[known];
+	if (known != STATEMENT_TEXT)
 		return;
-	(void)sql_redact(c->protocol->dialect, raw, len, cut, ret->sql, sizeof(ret->sql));
-	if (!cut)	/* where it is cut, what looks like its end is not */
-		(void)sql_trace_id(raw, len, ret->trace_id);
-	explicit_bzero(raw, sizeof(raw));
+	(void)sql_redact(c->protocol->dialect, raw.bytes, raw.len, raw.cut, ret->sql,
+			 sizeof(ret->sql));
+	if (!raw.cut)	/* where it is cut, what looks like its end is not */
+		(void)sql_trace_id(raw.bytes, raw.len, ret->trace_id);
+	explicit_bzero(&raw, sizeof(raw));
 }
 
 /*
@@ -135,7 +142,7 @@ static void check_suspect(const struct engine *e, struct finding *f)
 		     facts.unacked == 0 && facts.bytes_received == f->conn.rx_bytes &&
 		     facts.bytes_acked == f->conn.tx_bytes;
 	f->denied = !f->checked;
-	engine_shape(e, &f->conn, &f->shape);
+	engine_shape(e, &f->conn, STATEMENT_LAST, &f->shape);
 }
 
 /* ---- policy -> repair -> journal */

@@ -392,7 +392,7 @@ def close_by_rule(b):
 
 
 @tap.test("an older connection is unknown until it speaks, then right",
-          each=("PyMySQL", "mysql2", "mariadb-java-client"))
+          each=("PyMySQL", "mysql2", "mariadb-java-client", "libmariadb"))
 def adopted(b, driver):
     my = ready(b)
     app = client.Client(b, my, driver)

@@ -122,8 +122,9 @@ static void set_culprit(json_t *o, const struct engine *e, const struct conn *c)
 {
 	struct shape shape;
 
-	engine_shape(e, c, &shape);
+	engine_shape(e, c, STATEMENT_LAST, &shape);
 	set(o, "sql", *shape.sql ? json_string(shape.sql) : json_null());
+	set(o, "sql_note", shape.note ? json_string(shape.note) : json_null());
 	set(o, "trace_id", *shape.trace_id ? json_string(shape.trace_id) : json_null());
 	set(o, "goroutine", json_null());
 	set(o, "thread", c->tid ? json_sprintf("%u", c->tid) : json_null());

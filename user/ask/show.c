@@ -54,11 +54,21 @@ static json_t *repairs_of(const struct engine *e, const struct conn *c)
 	return array;
 }
 
+/* What opened its transaction, redacted. */
+static json_t *opening_of(const struct engine *e, const struct conn *c)
+{
+	struct shape shape;
+
+	engine_shape(e, c, STATEMENT_OPENING, &shape);
+	return *shape.sql ? json_string(shape.sql) : json_null();
+}
+
 static json_t *card(const struct inquiry *q, struct lookup *l, const struct conn *c)
 {
 	const struct pool *p = levels_of(&q->e->levels, c);
 	json_t *o = document_conn(l, c, q->now_ns);
 
+	(void)json_object_set_new(o, "opening_sql", opening_of(q->e, c));
 	(void)json_object_set_new(o, "findings", findings_of(l, c, q->now_ns));
 	(void)json_object_set_new(o, "pool", p ? document_pool(p) : json_null());
 	(void)json_object_set_new(o, "repairs", repairs_of(q->e, c));

@@ -142,8 +142,12 @@ void print_show(const struct cli *c, json_t *rows)
 	(void)printf("%-12s %s, variance %s ms2, jitter %s\n", "round trip",
 		     value_us(o, "rtt_us").text, value_text(o, "rtt_var_ms2").text,
 		     value_text(o, "jitter_rate").text);
+	if (json_is_string(json_object_get(o, "opening_sql")))
+		paragraph(c, "opened by", json_string_value(json_object_get(o, "opening_sql")));
 	if (json_is_string(json_object_get(o, "sql")))
 		paragraph(c, "statement", json_string_value(json_object_get(o, "sql")));
+	else if (json_is_string(json_object_get(o, "sql_note")))
+		text_line(o, "statement", "sql_note");
 	if (json_is_string(json_object_get(o, "trace_id")))
 		text_line(o, "trace", "trace_id");
 	print_marks(o);

@@ -105,7 +105,7 @@ json_t *finding_to_json(const struct finding *f, uint64_t now_ns)
 	const struct conn *c = &f->conn;
 	uint64_t until_ns = f->ended_ns ? f->ended_ns : now_ns;
 
-	return json_pack("{so so so so so so so so so so so so so so so so so so so so so so so}",
+	return json_pack("{so so so so so so so so so so so so so so so so so so so so so so so so}",
 			 "id", json_string(f->id),
 			 "kind", json_string(f->detector->name),
 			 "conn", json_string(c->id),
@@ -125,6 +125,7 @@ json_t *finding_to_json(const struct finding *f, uint64_t now_ns)
 			 "txn_s", seconds_since(c->txn_ns, until_ns),
 			 "quiet_s", seconds_since(c->last_ns, until_ns),
 			 "sql", shown(f->shape.sql),
+			 "sql_note", shown(f->shape.note ?: ""),
 			 "trace_id", shown(f->shape.trace_id),
 			 "goroutine", f->culprit ? id_text(f->culprit->goroutine) : json_null(),
 			 "thread", thread(f),

@@ -15,6 +15,7 @@ import java.sql.Statement;
  */
 public class LeakJdbc {
     private static Connection db;
+    private static PreparedStatement kept;
 
     private static Connection dial() throws SQLException {
         String options = System.getenv().getOrDefault("DB_OPTIONS", "");
@@ -49,6 +50,11 @@ public class LeakJdbc {
         try (PreparedStatement s = db.prepareStatement(sql)) {
             return first(s, s.execute());
         }
+    }
+
+    private static String prepare(String sql) throws SQLException {
+        kept = db.prepareStatement(sql);
+        return first(kept, kept.execute());
     }
 
     private static String batch(int n) throws SQLException {
@@ -86,6 +92,10 @@ public class LeakJdbc {
             return query(rest);
         case "prepared":
             return prepared(rest);
+        case "prepare":
+            return prepare(rest);
+        case "execute":
+            return first(kept, kept.execute());
         case "batch":
             return batch(Integer.parseInt(rest));
         case "manual":
