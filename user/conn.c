@@ -43,7 +43,8 @@ int conns_init(struct conns *t, uint32_t capacity, const char *boot_tag)
 	t->table = calloc(capacity, sizeof(*t->table));
 	t->tallies = calloc(capacity, sizeof(*t->tallies));
 	t->early = calloc(EARLY_STARTUPS, sizeof(*t->early));
-	if (!t->table || !t->tallies || !t->early || index_init(&t->by_cookie, capacity) < 0 ||
+	t->ended = calloc(ENDED_KEPT, sizeof(*t->ended));
+	if (!t->table || !t->tallies || !t->early || !t->ended || index_init(&t->by_cookie, capacity) < 0 ||
 	    index_init(&t->endpoints, capacity) < 0) {
 		conns_done(t);
 		return -ENOMEM;
@@ -56,6 +57,7 @@ void conns_done(struct conns *t)
 	free(t->table);
 	free(t->tallies);
 	free(t->early);
+	free(t->ended);
 	index_done(&t->by_cookie);
 	index_done(&t->endpoints);
 	*t = (struct conns){ 0 };
@@ -87,8 +89,31 @@ struct conn *conns_find_id(struct conns *t, const char *id)
 	return c && strcmp(c->id, id) == 0 ? c : NULL;
 }
 
+/* Whose protocol was never known was of no pool. */
+static void note_ended(struct conns *t, const struct conn *c)
+{
+	struct ended *n;
+
+	if (!c->protocol || c->phase <= PHASE_HELLO)
+		return;
+	n = &t->ended[t->ended_count++ % ENDED_KEPT];
+	*n = (struct ended){
+		.pid = c->pid,
+		.start_ticks = c->start_ticks,
+		.remote = c->remote,
+		.protocol = c->protocol,
+		.opened_ns = c->opened_ns,
+		.last_ns = c->last_ns,
+		.queries = c->queries,
+		.adopted = c->adopted,
+	};
+	memcpy(n->user, c->user, sizeof(n->user));
+	memcpy(n->database, c->database, sizeof(n->database));
+}
+
 static void end_conn(struct conns *t, struct conn *c)
 {
+	note_ended(t, c);
 	index_remove(&t->by_cookie, hash_cookie(t, c->cookie), c->slot);
 	*c = (struct conn){ 0 };
 	t->open--;
@@ -217,6 +242,10 @@ static void refresh(struct conn *c, const struct slot *s)
 	/* Bound late: at the first look connect() may not have chosen it yet. */
 	memcpy(c->local.ip, s->laddr, sizeof(c->local.ip));
 	c->local.port = s->lport;
+	if (c->last_ns != s->last_ns) {
+		c->paused_ns = 0;
+		c->view = (struct sock_view){ 0 };
+	}
 	c->last_ns = s->last_ns;
 	c->txn_ns = s->txn_ns;
 	c->queries = s->queries;
@@ -280,6 +309,7 @@ static void apply_startup(struct conns *t, const struct rec_startup *r)
 void conns_apply_record(struct conns *t, const struct rec_hdr *rec, size_t len)
 {
 	const struct rec_startup *startup = (const struct rec_startup *)rec;
+	const struct rec_closed *closed = (const struct rec_closed *)rec;
 	struct conn *c;
 
 	if (len < sizeof(*rec) || rec->len > len || rec->slot >= t->capacity)
@@ -291,8 +321,10 @@ void conns_apply_record(struct conns *t, const struct rec_hdr *rec, size_t len)
 			apply_startup(t, startup);
 		break;
 	case REC_CLOSED:
-		if (rec->len >= sizeof(struct rec_closed) && is_about(rec, c))
-			end_conn(t, c);
+		if (rec->len < sizeof(*closed) || !is_about(rec, c))
+			break;
+		c->queries = closed->queries;
+		end_conn(t, c);
 		break;
 	default:
 		break;
@@ -469,7 +501,9 @@ bool conn_is_opaque(const struct conn *c)
 
 uint64_t conn_quiet_ns(const struct conn *c, uint64_t now_ns)
 {
-	return elapsed_ns(c->last_ns, now_ns);
+	uint64_t quiet_ns = elapsed_ns(c->last_ns, now_ns);
+
+	return quiet_ns > c->paused_ns ? quiet_ns - c->paused_ns : 0;
 }
 
 const char *activity_name(enum activity a)

@@ -75,6 +75,22 @@ struct protocol {
 };
 REGISTRY(protocol);
 
+/* Whether the application has a connection, by its own pool's word. */
+enum lending {
+	LENDING_UNKNOWN,	/* no pool that could be asked */
+	LENDING_FREE,		/* it lies in the pool */
+	LENDING_LENT,		/* the pool gave it out and has not got it back */
+};
+
+/* What its socket said of itself when it was last asked: what a slot cannot tell. */
+struct sock_view {
+	uint64_t asked_ns;	/* 0: not asked since it last moved */
+	uint64_t unread_ns;	/* since when `unread` did not shrink; 0: nothing is unread */
+	uint32_t unread;	/* bytes that came and were not read by the owner */
+	uint32_t unacked;	/* bytes that the server has not acknowledged */
+	uint32_t retransmits;	/* of the same bytes, in a row */
+};
+
 struct conn {
 	/* identity */
 	char id[CONN_ID_LEN];	/* "c9a2b.1f3": boot tag and socket cookie */
@@ -110,6 +126,17 @@ struct conn {
 	uint64_t txn_ns;	/* 0: no transaction known */
 	uint64_t queries;
 
+	/*
+	 * Of the time since last_ns, how much the owner could not run (stopped, frozen,
+	 * traced): no fault of its.  Nothing counts while it cannot.
+	 */
+	uint64_t paused_ns;
+	bool paused;
+
+	uint8_t lending;	/* enum lending */
+	uint64_t lent_ns;	/* since when at least; 0: not lent */
+	struct sock_view view;
+
 	/* byte counters as of the last segment seen, as tcp_info counts them */
 	uint64_t rx_bytes, tx_bytes;
 
@@ -126,6 +153,19 @@ struct conn {
 	bool named;		/* its start-up packet was read */
 	bool used;		/* this entry holds a connection */
 };
+
+/* A connection that is over, for those who keep account of pools. */
+struct ended {
+	uint32_t pid, start_ticks;
+	struct addr remote;
+	const struct protocol *protocol;
+	char user[NAME_LEN], database[NAME_LEN];
+	uint64_t opened_ns, last_ns;
+	uint64_t queries;
+	bool adopted;		/* its age and queries are lower bounds */
+};
+
+#define ENDED_KEPT 8192		/* more than end between two looks */
 
 /* Start-up packets that came before the first look at their slot. */
 #define EARLY_STARTUPS 1024
@@ -152,6 +192,8 @@ struct conns {
 	uint32_t high;		/* no connection at or above this index */
 	uint32_t open;		/* connections held */
 	uint64_t closed;	/* connections seen to end */
+	struct ended *ended;	/* a ring of ENDED_KEPT, the newest at (ended_count - 1) */
+	uint64_t ended_count;	/* listed connections seen to end */
 	char boot_tag[8];
 };
 
@@ -193,7 +235,7 @@ bool conn_is_listed(const struct conn *c);
 /* Whether what is said on it cannot be read, and nothing can be said either. */
 bool conn_is_opaque(const struct conn *c);
 
-/* For how long no byte has passed in either direction. */
+/* For how long no byte has passed in either direction though the owner could run. */
 uint64_t conn_quiet_ns(const struct conn *c, uint64_t now_ns);
 
 const char *activity_name(enum activity a);

@@ -74,7 +74,7 @@ int detect_init(struct detect *d, uint32_t capacity)
 {
 	*d = (struct detect){ .capacity = capacity };
 	d->findings = calloc(capacity, sizeof(*d->findings));
-	if (!d->findings || index_init(&d->by_conn, capacity) < 0) {
+	if (!d->findings || index_init(&d->by_subject, capacity) < 0) {
 		detect_done(d);
 		return -ENOMEM;
 	}
@@ -86,20 +86,33 @@ void detect_done(struct detect *d)
 	for (uint32_t i = 0; d->findings && i < d->count; i++)
 		free(d->findings[i].culprit);
 	free(d->findings);
-	index_done(&d->by_conn);
+	index_done(&d->by_subject);
 	*d = (struct detect){ 0 };
 }
 
-static uint64_t hash_key(const struct detect *d, const struct detector *kind, uint64_t cookie)
+/*
+ * What a finding is about.  A pool is told from others by all that its connections
+ * have in common, a connection by its cookie.
+ */
+static bool same_subject(const struct conn *a, const struct conn *b)
 {
-	uint64_t key[2] = { (uintptr_t)kind, cookie };
+	if (a->cookie || b->cookie)
+		return a->cookie == b->cookie;
+	return a->pid == b->pid && a->start_ticks == b->start_ticks &&
+	       a->protocol == b->protocol && addr_equal(&a->remote, &b->remote) &&
+	       strcmp(a->user, b->user) == 0 && strcmp(a->database, b->database) == 0;
+}
 
-	return XXH3_64bits_withSeed(key, sizeof(key), d->by_conn.seed);
+static uint64_t hash_key(const struct detect *d, const struct detector *kind, const struct conn *c)
+{
+	uint64_t key[3] = { (uintptr_t)kind, c->cookie, c->cookie ? 0 : c->pid };
+
+	return XXH3_64bits_withSeed(key, sizeof(key), d->by_subject.seed);
 }
 
 struct key {
 	const struct detector *kind;
-	uint64_t cookie;
+	const struct conn *subject;
 };
 
 static bool same_key(const void *findings, uint32_t n, const void *key)
@@ -107,14 +120,13 @@ static bool same_key(const void *findings, uint32_t n, const void *key)
 	const struct finding *f = &((const struct finding *)findings)[n];
 	const struct key *k = key;
 
-	return f->detector == k->kind && f->conn.cookie == k->cookie;
+	return f->detector == k->kind && same_subject(&f->conn, k->subject);
 }
 
-static struct finding *find(struct detect *d, const struct detector *kind, uint64_t cookie)
+static struct finding *find(struct detect *d, const struct detector *kind, const struct conn *c)
 {
-	struct key key = { kind, cookie };
-	uint32_t n = index_find(&d->by_conn, hash_key(d, kind, cookie), same_key, d->findings,
-				&key);
+	struct key key = { kind, c };
+	uint32_t n = index_find(&d->by_subject, hash_key(d, kind, c), same_key, d->findings, &key);
 
 	return n == INDEX_NONE ? NULL : &d->findings[n];
 }
@@ -122,11 +134,16 @@ static struct finding *find(struct detect *d, const struct detector *kind, uint6
 /* The same on every run and after a restart: nothing in it but what the finding is. */
 static void set_id(struct finding *f, const char *boot_tag)
 {
-	char name[128];
+	const struct conn *c = &f->conn;
+	char name[128 + ADDR_TEXT_LEN + 2 * NAME_LEN], where[ADDR_TEXT_LEN];
 	int len = snprintf(name, sizeof(name), "%s %llx %s %llu", boot_tag,
-			   (unsigned long long)f->conn.cookie, f->detector->name,
+			   (unsigned long long)c->cookie, f->detector->name,
 			   (unsigned long long)f->symptom.since_ns);
 
+	if (finding_is_of_pool(f))
+		len += snprintf(name + len, sizeof(name) - (size_t)len, " %u %u %s %s %s", c->pid,
+				c->start_ticks, addr_format(&c->remote, where), c->user,
+				c->database);
 	(void)snprintf(f->id, sizeof(f->id), "f%012llx",
 		       (unsigned long long)(XXH3_64bits(name, (size_t)len) >> 16));
 }
@@ -155,7 +172,7 @@ static void end_finding(const struct run *r, struct finding *f, enum finding_sta
 	f->state = how;
 	f->ended_ns = r->now_ns;
 	tell(r, f);
-	index_remove(&d->by_conn, hash_key(d, f->detector, f->conn.cookie), n);
+	index_remove(&d->by_subject, hash_key(d, f->detector, &f->conn), n);
 	free(f->culprit);
 	*f = (struct finding){ 0 };
 	if (n < d->hole)
@@ -203,10 +220,11 @@ static void suspect(const struct run *r, const struct detector *kind, const stru
 		.symptom = *s,
 		.suspected_ns = r->now_ns,
 		.seen_ns = r->now_ns,
+		.checked = !c->cookie,
 		.used = true,
 	};
 	set_id(f, r->conns->boot_tag);
-	index_put(&d->by_conn, hash_key(d, kind, c->cookie), d->hole);
+	index_put(&d->by_subject, hash_key(d, kind, c), d->hole);
 	d->suspected++;
 	tell(r, f);
 }
@@ -227,25 +245,63 @@ static void see_again(const struct run *r, struct finding *f, const struct conn 
 	tell(r, f);
 }
 
-static void look(const struct run *r, const struct detector_setting *set, const struct conn *c)
+static void take_in(const struct run *r, const struct detector *kind, const struct conn *c,
+		    const struct symptom *s)
 {
-	const struct pool *pool = levels_of(r->levels, c);
-	struct symptom s = { 0 };
-	struct finding *f;
+	struct finding *f = find(r->d, kind, c);
 
-	if (!set->detector->check(c, pool, &set->base, set->own, r->now_ns, &s))
-		return;
-	f = find(r->d, set->detector, c->cookie);
 	if (f && f->under_repair)
 		return;
-	if (f && f->symptom.since_ns != s.since_ns) {
+	if (f && f->symptom.since_ns != s->since_ns) {
 		retract(r, f, c);
 		f = NULL;
 	}
 	if (f)
-		see_again(r, f, c, &s);
+		see_again(r, f, c, s);
 	else
-		suspect(r, set->detector, c, &s);
+		suspect(r, kind, c, s);
+}
+
+static void look_at_conns(const struct run *r, const struct detector_setting *set)
+{
+	conns_for_each(r->conns, c) {
+		struct symptom s = { 0 };
+
+		if (set->detector->check(c, levels_of(r->levels, c), &set->base, set->own,
+					 r->now_ns, &s))
+			take_in(r, set->detector, c, &s);
+	}
+}
+
+/* What the connections of a pool have in common, in a connection's clothes. */
+static struct conn common_of(const struct pool *p)
+{
+	struct conn c = {
+		.pid = p->pid,
+		.start_ticks = p->start_ticks,
+		.uid = p->uid,
+		.remote = p->endpoint,
+		.protocol = p->protocol,
+	};
+
+	memcpy(c.user, p->user, sizeof(c.user));
+	memcpy(c.database, p->database, sizeof(c.database));
+	memcpy(c.comm, p->comm, sizeof(c.comm));
+	return c;
+}
+
+static void look_at_pools(const struct run *r, const struct detector_setting *set)
+{
+	for (uint32_t i = 0; i < r->levels->count; i++) {
+		const struct pool *p = &r->levels->pools[i];
+		struct symptom s = { 0 };
+		struct conn c;
+
+		if (!set->detector->check_pool(p, &set->base, set->own, r->now_ns, &s))
+			continue;
+		c = common_of(p);
+		take_in(r, set->detector, &c, &s);
+	}
 }
 
 /* The connection a finding is about, as it is now; NULL when it is over. */
@@ -264,18 +320,35 @@ void detect_run(struct detect *d, const struct detect_conf *conf, const struct c
 	for (size_t i = 0; i < conf->count; i++) {
 		if (!conf->settings[i].base.enabled)
 			continue;
-		conns_for_each(t, c)
-			look(&r, &conf->settings[i], c);
+		if (conf->settings[i].detector->check_pool)
+			look_at_pools(&r, &conf->settings[i]);
+		else
+			look_at_conns(&r, &conf->settings[i]);
 	}
 	findings_for_each(d, f)
 		if (f->seen_ns != now_ns && !f->under_repair)
 			retract(&r, f, still_open(t, f));
 }
 
+bool finding_is_of_pool(const struct finding *f)
+{
+	return !f->conn.cookie;
+}
+
+bool finding_is_borne_out(const struct finding *f, const struct sock_facts *facts)
+{
+	const struct conn *c = &f->conn;
+
+	if (f->detector->agrees)
+		return f->detector->agrees(c, facts);
+	return facts->tcp_state == c->tcp_state && facts->unread == 0 && facts->unacked == 0 &&
+	       facts->bytes_received == c->rx_bytes && facts->bytes_acked == c->tx_bytes;
+}
+
 struct finding *detect_find(struct detect *d, const char *id)
 {
 	findings_for_each(d, f)
-		if (strcmp(f->id, id) == 0 || strcmp(f->conn.id, id) == 0)
+		if (strcmp(f->id, id) == 0 || (*id && strcmp(f->conn.id, id) == 0))
 			return f;
 	return NULL;
 }

@@ -2,9 +2,9 @@
 /*
  * Stage detect: connections -> findings.
  *
- * A detector is a predicate over one connection; it keeps no state.  The driver
- * turns what it says into a finding's life: suspect when first said, confirmed
- * when still said after the facts were read once more, retracted when the
+ * A detector is a predicate over one connection or one pool; it keeps no state.
+ * The driver turns what it says into a finding's life: suspect when first said,
+ * confirmed when still said after the facts were read once more, retracted when the
  * connection goes back to work, mended when a repair ended it.  Pure.
  */
 #ifndef PLIMSOLL_DETECT_H
@@ -12,6 +12,7 @@
 
 #include "level.h"
 #include "lib/param.h"
+#include "lib/sockdiag.h"
 #include "lib/symbols.h"
 
 enum finding_state {
@@ -42,9 +43,17 @@ struct detector {
 	uint64_t grace_ns;	/* default */
 	const struct param *params;	/* own settings beyond enabled and grace, or NULL */
 	size_t conf_size;	/* of own settings */
-	/* Whether `c` shows this trouble now. */
+	/* Whether `c` shows this trouble now; `p` NULL: it is in no pool.  Or else: */
 	bool (*check)(const struct conn *c, const struct pool *p, const struct detector_conf *base,
 		      const void *conf, uint64_t now_ns, struct symptom *ret);
+	/* Whether `p` does.  Findings on pools need no second source. */
+	bool (*check_pool)(const struct pool *p, const struct detector_conf *base,
+			   const void *conf, uint64_t now_ns, struct symptom *ret);
+	/*
+	 * Whether what the socket says of itself, asked after `check`, bears `c` out.
+	 * NULL: its state and byte counters do, and nothing is under way.
+	 */
+	bool (*agrees)(const struct conn *c, const struct sock_facts *facts);
 };
 REGISTRY(detector);
 
@@ -72,7 +81,11 @@ struct finding {
 	char id[FINDING_ID_LEN];	/* "f5c1e22aa03bd", the same after a restart */
 	const struct detector *detector;
 	enum finding_state state;
-	struct conn conn;	/* as it was when last looked at */
+	/*
+	 * As it was when last looked at.  Of a pool's finding only what all its
+	 * connections have in common: cookie 0, and no id.
+	 */
+	struct conn conn;
 	struct symptom symptom;
 	struct shape shape;	/* filled in by the caller, on suspicion */
 	struct culprit *culprit;	/* likewise, malloc'ed, then the table's; NULL not known */
@@ -110,7 +123,7 @@ struct detect {
 	struct finding *findings;
 	uint32_t count, capacity;
 	uint32_t hole;		/* no free place below this one */
-	struct index by_conn;	/* detector and cookie */
+	struct index by_subject;	/* detector, and cookie or pool */
 	uint64_t suspected, confirmed, retracted, mended;
 	uint64_t lost;		/* did not fit the table */
 	uint64_t regretted;	/* confirmed, and the connection went on working */
@@ -132,6 +145,12 @@ void detect_done(struct detect *d);
  */
 void detect_run(struct detect *d, const struct detect_conf *conf, const struct conns *t,
 		const struct levels *l, uint64_t now_ns, finding_fn changed, void *arg);
+
+/* Whether it is about a pool and not about one connection. */
+bool finding_is_of_pool(const struct finding *f);
+
+/* Whether the socket bears the finding out: `agrees` of its detector. */
+bool finding_is_borne_out(const struct finding *f, const struct sock_facts *facts);
 
 /* A finding by its own id or by its connection's id, or NULL. */
 struct finding *detect_find(struct detect *d, const char *id);

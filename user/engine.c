@@ -138,9 +138,7 @@ static void check_suspect(const struct engine *e, struct finding *f)
 	struct sock_facts facts;
 	int r = sockdiag_ask(&name, &facts);
 
-	f->checked = !r && facts.tcp_state == f->conn.tcp_state && facts.unread == 0 &&
-		     facts.unacked == 0 && facts.bytes_received == f->conn.rx_bytes &&
-		     facts.bytes_acked == f->conn.tx_bytes;
+	f->checked = !r && finding_is_borne_out(f, &facts);
 	f->denied = !f->checked;
 	engine_shape(e, &f->conn, STATEMENT_LAST, &f->shape);
 }
@@ -312,7 +310,7 @@ void engine_tick(struct engine *e, uint64_t now_ns)
 	if (e->culprits)
 		culprits_step(e->culprits, &e->detect);
 	findings_for_each(&e->detect, f) {
-		if (e->culprits)
+		if (e->culprits && !finding_is_of_pool(f))
 			culprits_want(e->culprits, f);
 		if (f->state == FINDING_SUSPECT && !f->checked)
 			check_suspect(e, f);
@@ -344,6 +342,8 @@ static int find_target(struct engine *e, const char *id, struct finding **ret_re
 		return -ENOENT;
 	*ret = f ? *f : (struct finding){ .state = FINDING_SUSPECT, .conn = *c };
 	*ret_real = f;
+	if (f && finding_is_of_pool(f))
+		return 0;	/* for policy to refuse */
 	count_holders(e);
 	c = refresh(e, &ret->conn);
 	if (!c || c->stage == STAGE_TERMINATED)

@@ -291,8 +291,13 @@ void levels_update(struct levels *l, const struct conns *t, uint64_t now_ns)
 
 const struct pool *levels_of(const struct levels *l, const struct conn *c)
 {
-	uint32_t n = c->slot < l->high ? l->of_conn[c->slot] : LEVEL_NONE;
+	uint32_t n = LEVEL_NONE;
 
+	if (!c->cookie)
+		n = index_find(&l->by_key, hash_key(l, c->pid, &c->remote, c->user, c->database),
+			       same_pool, l->pools, c);
+	else if (c->slot < l->high)
+		n = l->of_conn[c->slot];
 	return n < l->count ? &l->pools[n] : NULL;
 }
 

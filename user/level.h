@@ -48,7 +48,10 @@ void levels_done(struct levels *l);
 /* Counts every pool anew. */
 void levels_update(struct levels *l, const struct conns *t, uint64_t now_ns);
 
-/* The pool of a connection, or NULL; valid until the next update. */
+/*
+ * The pool of a connection, or NULL; valid until the next update.  Cookie 0: of any
+ * that has the same owner, endpoint, protocol, user and database.
+ */
 const struct pool *levels_of(const struct levels *l, const struct conn *c);
 
 /*

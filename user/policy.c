@@ -259,6 +259,8 @@ struct verdict policy_decide(const struct policy *p, const struct policy_conf *c
 		return say(v, VERDICT_OBSERVE, REASON_NO_RULE);
 	if (!conf->rules[v.rule].rungs)
 		return say(v, VERDICT_OBSERVE, REASON_RULE_OBSERVES);
+	if (finding_is_of_pool(f))
+		return say(v, VERDICT_REFUSE, REASON_POOL);
 	v = climb(p, &conf->rules[v.rule], f, find_action, now_ns, v);
 	if (v.kind != VERDICT_ACT)
 		return v;
@@ -278,7 +280,7 @@ struct verdict policy_order(const struct policy_conf *conf, const struct conn *c
 		(void)strncpy(v.action, action->name, sizeof(v.action) - 1);
 	if (w->stopped)
 		return say(v, VERDICT_REFUSE, REASON_STOPPED);
-	why = suits(action, c);
+	why = c->cookie ? suits(action, c) : REASON_POOL;
 	if (why == REASON_RULE)
 		why = safety(c, w);
 	if (why != REASON_RULE)

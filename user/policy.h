@@ -26,6 +26,7 @@ enum verdict_kind { VERDICT_OBSERVE, VERDICT_ACT, VERDICT_REFUSE, VERDICT_MAX };
 	X(LADDER_DONE, "ladder-done", "every action of the rule was tried")                        \
 	X(NOT_CONFIRMED, "not-confirmed", "the finding is only a suspicion")                       \
 	X(STOPPED, "stopped", "repairs are stopped (plimsoll resume lets them go on)")             \
+	X(POOL, "pool", "the finding is about a pool, and what can be done is done to a connection") \
 	X(UNCERTAIN, "uncertain", "facts about the connection were lost or are not known")         \
 	X(SHARED, "shared", "more than one process has the connection open")                       \
 	X(HOLDERS_UNKNOWN, "holders-unknown", "who has the connection open is not known")          \

@@ -365,8 +365,12 @@ static void a_closed_record_ends_only_its_own(void **state)
 	r.hdr.cookie = 1;
 	conns_apply_record(t, &r.hdr, sizeof(r.hdr));
 	assert_int_equal(t->open, 1);
+	r.queries = 17;
 	conns_apply_record(t, &r.hdr, sizeof(r));
 	assert_int_equal(t->open, 0);
+	assert_int_equal(t->ended_count, 1);
+	assert_int_equal(t->ended[0].queries, 17);
+	assert_string_equal(t->ended[0].protocol->name, "postgresql");
 }
 
 static void defused_lasts_as_long_as_the_failed_state(void **state)

@@ -446,6 +446,96 @@ static void a_defused_one_that_went_on_is_judged_again(void **state)
 	assert_string_equal(run(w, 70), "S");
 }
 
+static bool is_crowded(const struct pool *p, const struct detector_conf *base, const void *conf,
+		       uint64_t now_ns, struct symptom *ret)
+{
+	(void)base;
+	(void)conf;
+	(void)now_ns;
+	ret->since_ns = START;
+	ret->confidence = 1;
+	return p->open >= 2;
+}
+
+static void a_pool_s_finding_lives_as_a_connection_s(void **state)
+{
+	static const struct detector crowded = { .name = "crowded", .check_pool = is_crowded };
+	struct detector_setting only = { .detector = &crowded, .base = { .enabled = 1 } };
+	struct world *w = *state;
+	struct detect_conf all = w->conf;
+	char id[FINDING_ID_LEN];
+
+	w->conf = (struct detect_conf){ &only, 1 };
+	(void)leak(w, 0, START);
+	assert_string_equal(run(w, 1), "");
+	(void)leak(w, 1, START);
+	assert_string_equal(run(w, 2), "S");
+	assert_true(finding_is_of_pool(&w->last));
+	assert_int_equal(w->last.conn.pid, 4711);
+	assert_string_equal(w->last.conn.id, "");
+	memcpy(id, w->last.id, sizeof(id));
+	assert_ptr_equal(levels_of(&w->levels, &w->last.conn), &w->levels.pools[0]);
+	/* No socket to ask: what was seen twice is confirmed. */
+	assert_string_equal(run(w, 3), "C");
+	assert_string_equal(w->last.id, id);
+	w->slots[1].phase = PHASE_FREE;
+	(void)apply(w, 1);
+	assert_string_equal(run(w, 4), "R");
+	w->conf = all;
+}
+
+static bool always(const struct conn *c, const struct pool *p, const struct detector_conf *base,
+		   const void *conf, uint64_t now_ns, struct symptom *ret)
+{
+	(void)c;
+	(void)p;
+	(void)base;
+	(void)conf;
+	(void)now_ns;
+	(void)ret;
+	return true;
+}
+
+static bool something_is_unread(const struct conn *c, const struct sock_facts *facts)
+{
+	(void)c;
+	return facts->unread > 0;
+}
+
+static void a_detector_may_say_what_bears_it_out(void **state)
+{
+	static const struct detector own = { "own", .check = always,
+					     .agrees = something_is_unread };
+	static const struct detector plain = { "plain", .check = always };
+	const struct sock_facts still = { .tcp_state = 1, .bytes_received = 300, .bytes_acked = 200 };
+	struct sock_facts unread = still;
+	struct finding f = { .conn = { .tcp_state = 1, .rx_bytes = 300, .tx_bytes = 200 } };
+
+	(void)state;
+	unread.unread = 1;
+	f.detector = &plain;
+	assert_true(finding_is_borne_out(&f, &still));
+	assert_false(finding_is_borne_out(&f, &unread));
+	f.detector = &own;
+	assert_false(finding_is_borne_out(&f, &still));
+	assert_true(finding_is_borne_out(&f, &unread));
+}
+
+static void nobody_is_quiet_while_he_cannot_run(void **state)
+{
+	struct world *w = *state;
+	struct conn *c;
+
+	(void)leak(w, 0, START);
+	c = conns_find_cookie(&w->conns, 100);
+	c->paused_ns = 5 * NS_PER_S;
+	assert_string_equal(run(w, 34), "");
+	assert_string_equal(run(w, 35), "S");
+	w->slots[0].last_ns = START + 36 * NS_PER_S;
+	(void)apply(w, 0);
+	assert_int_equal(c->paused_ns, 0);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -471,6 +561,9 @@ int main(void)
 		TEST(an_adopted_one_is_less_sure),
 		TEST(a_failed_transaction_says_so),
 		TEST(a_defused_one_that_went_on_is_judged_again),
+		TEST(a_pool_s_finding_lives_as_a_connection_s),
+		TEST(a_detector_may_say_what_bears_it_out),
+		TEST(nobody_is_quiet_while_he_cannot_run),
 	};
 
 	return cmocka_run_group_tests_name("detect", tests, NULL, NULL);

@@ -423,6 +423,18 @@ static void the_share_counts_a_connection_once(void **state)
 	expect(x, NOW, VERDICT_ACT, REASON_RULE);
 }
 
+static void what_is_about_a_pool_is_not_acted_on(void **state)
+{
+	struct world *x = *state;
+	struct verdict v;
+
+	x->f.conn.cookie = 0;
+	expect(x, NOW, VERDICT_REFUSE, REASON_POOL);
+	v = policy_order(&x->conf, &x->f.conn, &x->w, &hard);
+	assert_int_equal(v.kind, VERDICT_REFUSE);
+	assert_int_equal(v.reason, REASON_POOL);
+}
+
 static void later_process(struct conn *c)
 {
 	c->start_ticks++;
@@ -535,6 +547,7 @@ int main(void)
 		TEST(an_order_asks_for_safety_alone),
 		TEST(an_order_is_refused_in_the_same_order),
 		TEST(every_reason_has_a_word_and_a_sentence),
+		TEST(what_is_about_a_pool_is_not_acted_on),
 	};
 
 	return cmocka_run_group_tests_name("policy", tests, NULL, NULL);

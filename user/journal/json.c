@@ -108,7 +108,7 @@ json_t *finding_to_json(const struct finding *f, uint64_t now_ns)
 	return json_pack("{so so so so so so so so so so so so so so so so so so so so so so so so}",
 			 "id", json_string(f->id),
 			 "kind", json_string(f->detector->name),
-			 "conn", json_string(c->id),
+			 "conn", shown(c->id),
 			 "pid", number(c->pid),
 			 "comm", text(c->comm),
 			 "state", json_string(finding_state_name(f->state)),
@@ -121,7 +121,8 @@ json_t *finding_to_json(const struct finding *f, uint64_t now_ns)
 			 "database", text(c->database),
 			 "user", text(c->user),
 			 "backend_pid", number(c->backend_pid),
-			 "activity", json_string(activity_name(c->activity)),
+			 "activity", finding_is_of_pool(f) ? json_null() :
+						     json_string(activity_name(c->activity)),
 			 "txn_s", seconds_since(c->txn_ns, until_ns),
 			 "quiet_s", seconds_since(c->last_ns, until_ns),
 			 "sql", shown(f->shape.sql),
