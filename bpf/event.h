@@ -164,8 +164,8 @@ struct prepared_note {
 };
 
 /*
- * Who sent the statement that opened the transaction: thread, goroutine, and what
- * unwinding its stack needs.  Keyed by slot.
+ * Who sent the statement that opened the transaction, or connected: thread, goroutine,
+ * and what unwinding the stack needs.  Keyed by slot.
  */
 #define SNAPSHOT_BYTES 8192
 

@@ -67,11 +67,11 @@ struct shape {
 	char trace_id[SQL_TRACE_ID_LEN];	/* "" none */
 };
 
-/* Who sent the statement that opened the transaction. */
+/* Who sent the statement that opened the transaction, or else who connected. */
 struct culprit {
+	bool at_connect;
 	uint32_t tid;
 	char thread[16];
-	char language[8];	/* "" unknown */
 	uint64_t goroutine;	/* 0: none */
 	size_t count;		/* frames, innermost first */
 	struct frame frames[];
@@ -88,6 +88,7 @@ struct finding {
 	struct conn conn;
 	struct symptom symptom;
 	struct shape shape;	/* filled in by the caller, on suspicion */
+	char language[8];	/* of the owner, likewise; "" not known */
 	struct culprit *culprit;	/* likewise, malloc'ed, then the table's; NULL not known */
 	uint64_t suspected_ns, confirmed_ns, ended_ns;
 	uint64_t seen_ns;	/* the last run that still showed it */

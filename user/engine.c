@@ -308,9 +308,9 @@ void engine_tick(struct engine *e, uint64_t now_ns)
 	levels_update(&e->levels, &e->conns, now_ns);
 	detect_run(&e->detect, &e->config.detect, &e->conns, &e->levels, now_ns, on_finding, e);
 	if (e->culprits)
-		culprits_step(e->culprits, &e->detect);
+		culprits_step(e->culprits, &e->detect, &e->levels);
 	findings_for_each(&e->detect, f) {
-		if (e->culprits && !finding_is_of_pool(f))
+		if (e->culprits)
 			culprits_want(e->culprits, f);
 		if (f->state == FINDING_SUSPECT && !f->checked)
 			check_suspect(e, f);
@@ -500,8 +500,8 @@ static int open_events(struct engine *e)
 
 	int r = events_open(&e->events, &opt, on_record, e);
 
-	if (!r && opt.tier != TIER_OFF)
-		r = culprits_new(e->events, &e->culprits);
+	if (!r)
+		r = culprits_new(e->events, opt.tier, &e->culprits);
 	return r;
 }
 

@@ -26,7 +26,7 @@ struct engine {
 	int forced_mode;		/* enum mode from the command line, or -1 */
 	const char *state_dir;		/* journal.db and STOP live here */
 	struct events *events;
-	struct culprits *culprits;	/* NULL: no evidence is taken */
+	struct culprits *culprits;	/* NULL: in a simulation */
 	struct conns conns;
 	struct levels levels;
 	struct detect detect;

@@ -217,10 +217,13 @@ enum statement_known events_statement(const struct events *e, uint32_t index, ui
 	return STATEMENT_TEXT;
 }
 
-bool events_snapshot(const struct events *e, uint32_t index, uint32_t gen,
+bool events_snapshot(const struct events *e, uint32_t index, uint32_t gen, enum deed deed,
 		     struct stack_snapshot *ret)
 {
-	return !bpf_map_lookup_elem(bpf_map__fd(e->bpf->maps.snapshots), &index, ret) &&
+	const struct bpf_map *map = deed == DEED_SENT ? e->bpf->maps.snapshots :
+							e->bpf->maps.connects;
+
+	return !bpf_map_lookup_elem(bpf_map__fd(map), &index, ret) &&
 	       ret->gen == gen && ret->len <= SNAPSHOT_BYTES;
 }
 

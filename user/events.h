@@ -78,8 +78,15 @@ struct statement_text {
 enum statement_known events_statement(const struct events *e, uint32_t index, uint32_t gen,
 				      enum statement_which which, struct statement_text *ret);
 
-/* Who opened the transaction; false when nothing was kept of it. */
-bool events_snapshot(const struct events *e, uint32_t index, uint32_t gen,
+/* Who did what to a connection. */
+enum deed {
+	DEED_SENT,	/* the statement that opened the transaction; with TIER_ALL the last one */
+	DEED_CONNECTED,
+	DEED_MAX
+};
+
+/* False when nothing was kept of it. */
+bool events_snapshot(const struct events *e, uint32_t index, uint32_t gen, enum deed deed,
 		     struct stack_snapshot *ret);
 
 /* Takes in connections that are older than we are, in every network namespace. */

@@ -38,6 +38,51 @@ def named(b, driver):
     true(SOURCE[driver] in shown, f"plimsoll leaks names the place: {shown}")
 
 
+LANGUAGE = {"libpq": "native", "lib/pq": "go", "pgx": "go", "psycopg2": "python",
+            "node-postgres": "node"}
+
+
+@tap.test("of an idle connection it is known who dialled it, and in which language",
+          each=list(LANGUAGE))
+def dialled(b, driver):
+    pg = shared.get()
+    d = daemon.Daemon(b, evidence("transactions"))
+    app = client.Client(b, pg, driver)
+    c = tap.wait_for(lambda: d.conn_of(app.pid), 3, "the connection")
+    o = d.ask("show", c["id"])[0]
+    tap.wait_for(lambda: d.conn_of(app.pid)["language"] == LANGUAGE[driver], 5, "its language")
+    true(o["connect_stack"], f"who connected: {o}")
+    true(o["connect_thread"].split()[0].isdigit() and "(" in o["connect_thread"],
+         f"by which thread: {o['connect_thread']}")
+    same((o["stack_at"], o["thread"], o["stack_pending"]), ("connect", o["connect_thread"], False),
+         "what the rest says")
+    own = [frame for frame in o["connect_stack"] if frame["application"]]
+    if driver != "node-postgres":
+        same([f["file"].rpartition("/")[2] for f in own], [SOURCE[driver]], f"the place: {own}")
+    if driver in ("lib/pq", "pgx"):
+        same((own[0]["function"], o["goroutine"]), ("main.main", "1"), "function and goroutine")
+    # Once it is in a transaction, who began that is the better answer.
+    app.leak()
+    f = tap.wait_for(lambda: [f for f in d.leaks() if f["pid"] == app.pid and f["stack"]], 5,
+                     "the finding's stack")[0]
+    same((f["stack_at"], f["language"]), ("statement", LANGUAGE[driver]), "of the finding")
+    o = d.ask("show", c["id"])[0]
+    same(o["stack_at"], "statement", "and of the connection")
+    true(o["opening_sql"] and o["opening_sql"].lower().startswith("begin"), o["opening_sql"])
+    same(d.conn_of(app.pid)["thread"], f["thread"], "its row names the same thread")
+
+
+@tap.test("without a daemon, show waits for the stack as well")
+def dialled_without_daemon(b):
+    pg = shared.get()
+    app = client.Client(b, pg, "libpq")
+    app.must("query select 1")
+    # Older than the observer: nobody saw it connect.
+    rows = daemon.cli("--json", "conns", f"pid={app.pid}", run=b.dir).json()["conns"]
+    o = daemon.cli("--json", "show", rows[0]["id"], run=b.dir).json()["show"][0]
+    same((o["connect_stack"], o["stack_pending"]), (None, False), "what can be known")
+
+
 @tap.test("without evidence there is no stack, and no hook on sending")
 def off(b):
     pg = shared.get()
@@ -45,7 +90,9 @@ def off(b):
     app = client.Client(b, pg, "libpq")
     app.leak()
     f = d.wait_confirmed(app.pid)
-    same(f["stack"], None, "stack")
+    same((f["stack"], f["stack_at"]), (None, None), "stack")
+    tap.wait_for(lambda: d.leaks(f"pid={app.pid}")[0]["language"] == "native", 5, "its language")
+    same(d.ask("show", f["conn"])[0]["connect_stack"], None, "of connect()")
     facts = {fact["way"]: fact for fact in d.ask("doctor")[0]["facts"]}
     same(facts["tp_btf/sock_send_length"]["works"], False, "the hook")
 

@@ -3,6 +3,7 @@
 
 import os
 import socket
+import subprocess
 import threading
 import time
 
@@ -90,6 +91,52 @@ def tls(b):
         true(pg.row_locks(backend), "the lock is still held")
     app.must("query select 1")
     app.must("commit")
+
+
+def loopback_up(name):
+    for words in (["ip", "netns", "add", name], ["ip", "-n", name, "link", "set", "lo", "up"]):
+        subprocess.run(words, check=True)
+
+
+@tap.test("a network namespace of its own is observed, and named")
+def namespace(b):
+    name = f"plimsoll-{os.getpid()}"
+    loopback_up(name)
+    b.later(subprocess.run, ["ip", "netns", "del", name])
+    d = daemon.Daemon(b, daemon.config_observe("500ms"))
+    pg = shared.get()
+    # The server stays where it is: a relay in there hands on to its Unix socket.
+    relay = subprocess.Popen(["ip", "netns", "exec", name, "/usr/bin/python3", "-c", RELAY,
+                              str(pg.port), f"{pg.dir}/.s.PGSQL.{pg.port}"],
+                             stdout=subprocess.PIPE, preexec_fn=tap.die_with_parent)
+    b.later(relay.kill)
+    same(relay.stdout.readline(), b"ready\n", "the relay's word")
+    app = client.Client(b, pg, "libpq", wrap=["ip", "netns", "exec", name], PGUSER="postgres")
+    app.leak(9)
+    f = d.wait_confirmed(app.pid)
+    c = d.conn_of(app.pid)
+    same((c["netns"], c["user"], f["conn"]), (name, "postgres", c["id"]), "as listed")
+    true(name in d.cli("show", c["id"]).out, "show names it")
+    app.must("rollback")
+    other = client.Client(b, pg, "libpq")
+    same(tap.wait_for(lambda: d.conn_of(other.pid), 3, "one of our own")["netns"], None, "our own")
+
+
+RELAY = """
+import socket, sys, threading
+def pump(a, b):
+    while data := a.recv(65536):
+        b.sendall(data)
+    b.shutdown(socket.SHUT_WR)
+listener = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+print("ready", flush=True)
+while True:
+    inner, _ = listener.accept()
+    outer = socket.socket(socket.AF_UNIX)
+    outer.connect(sys.argv[2])
+    for pair in ((inner, outer), (outer, inner)):
+        threading.Thread(target=pump, args=pair, daemon=True).start()
+"""
 
 
 class Server(threading.Thread):
