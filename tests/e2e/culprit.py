@@ -1,12 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """With evidence, a finding names who sent the statement that opened the transaction."""
 
-from lib import client, daemon, server, tap
+import os
+import subprocess
+
+from lib import client, daemon, mariadb, server, tap
 from lib.tap import same, true
 
 SOURCE = {"libpq": "leak_libpq.c", "lib/pq": "main.go", "pgx": "main.go",
           "psycopg2": "leak_psycopg2.py"}
-shared = server.Shared()
+shared, shared_my = server.Shared(), mariadb.Shared()
+
+
+class Both:
+    def close(self):
+        shared.close()
+        shared_my.close()
 
 
 def evidence(tier):
@@ -97,6 +106,53 @@ def off(b):
     same(facts["tp_btf/sock_send_length"]["works"], False, "the hook")
 
 
+def perf_map(b, app):
+    path = f"/tmp/perf-{app.pid}.map"
+    b.later(lambda: os.path.exists(path) and os.unlink(path))
+    return path
+
+
+@tap.test("a node program that writes a perf map has its functions named", each=("node-postgres", "mysql2"))
+def node(b, driver):
+    db = (shared if driver == "node-postgres" else shared_my).get()
+    d = daemon.Daemon(b, evidence("transactions"))
+    app = client.Client(b, db, driver, NODE_OPTIONS="--perf-basic-prof")
+    perf_map(b, app)
+    app.leak()
+    f = tap.wait_for(lambda: [f for f in d.leaks() if f["pid"] == app.pid and f["stack"]], 5,
+                     "the stack")[0]
+    own = [frame for frame in f["stack"] if frame["application"]]
+    source = "leak_node.js" if driver == "node-postgres" else "leak_mysql2.js"
+    same([(o["function"], o["file"].rpartition("/")[2]) for o in own], [("run", source)],
+         "the first function of the application")
+    names = [frame["function"] for frame in f["stack"]]
+    true("obey" in names[names.index("run"):], f"and its caller: {names}")
+    same(f["language"], "node", "language")
+
+
+@tap.test("a Java program has its thread named, and its methods where a perf map names them")
+def java(b):
+    d = daemon.Daemon(b, evidence("transactions"))
+    # Of the application all is compiled, with frame pointers, as who writes such maps has it.
+    app = client.Client(b, shared_my.get(), "mariadb-java-client", JDK_JAVA_OPTIONS=" ".join((
+        "-XX:+PreserveFramePointer", "-Xcomp", "-XX:CompileCommand=quiet",
+        "-XX:CompileCommand=compileonly,LeakJdbc::*",
+        "-XX:CompileCommand=compileonly,LeakJdbc$$Lambda*::*")))
+    path = perf_map(b, app)
+    # What there is to be named is compiled by then: the map is written once.
+    app.must("forget warm-up")
+    app.must("rollback")
+    subprocess.run(["jcmd", str(app.pid), "Compiler.perfmap"], check=True, stdout=subprocess.DEVNULL)
+    true(os.path.exists(path), "the map")
+    app.must("forget shop-worker-7")
+    f = tap.wait_for(lambda: [f for f in d.leaks() if f["pid"] == app.pid and f["stack"]], 5,
+                     "the stack")[0]
+    true(f["thread"].endswith(" (shop-worker-7)"), f"thread: {f['thread']}")
+    same(f["language"], "jvm", "language")
+    own = [frame["function"] for frame in f["stack"] if frame["application"]]
+    same([name.partition("(")[0] for name in own], ["LeakJdbc.query"], f"{f['stack']}")
+
+
 @tap.test("the thread that began is named, not the one that connected")
 def thread(b):
     pg = shared.get()
@@ -108,4 +164,4 @@ def thread(b):
     true(f["thread"].endswith(" (leak_go)"), f"thread with its name: {f['thread']}")
 
 
-tap.main(shared)
+tap.main(Both())

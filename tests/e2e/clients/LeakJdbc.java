@@ -8,6 +8,8 @@ import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 
 /**
  * An application on mariadb-java-client that does as it is told; see lib/client.py.  Beside the
@@ -67,6 +69,24 @@ public class LeakJdbc {
         }
     }
 
+    /** Begins a transaction on a thread of that name, which then waits for ever. */
+    private static String forget(String name) throws InterruptedException {
+        CountDownLatch done = new CountDownLatch(1);
+        Thread t = new Thread(() -> {
+            try {
+                query("begin");
+                query("update account set balance = balance - 1 where id = 1");
+                done.countDown();
+                Thread.sleep(Long.MAX_VALUE);
+            } catch (SQLException | InterruptedException e) {
+                return;
+            }
+        }, name);
+        t.setDaemon(true);
+        t.start();
+        return done.await(10, TimeUnit.SECONDS) ? "ok" : "error - the thread did not begin";
+    }
+
     private static void busy() {
         try (Connection c = dial()) {
             c.setAutoCommit(false);
@@ -82,7 +102,8 @@ public class LeakJdbc {
         }
     }
 
-    private static String obey(String word, String rest) throws SQLException {
+    private static String obey(String word, String rest)
+            throws SQLException, InterruptedException {
         switch (word) {
         case "begin":
         case "commit":
@@ -98,6 +119,8 @@ public class LeakJdbc {
             return first(kept, kept.execute());
         case "batch":
             return batch(Integer.parseInt(rest));
+        case "forget":
+            return forget(rest);
         case "manual":
         case "auto":
             db.setAutoCommit(word.equals("auto"));
