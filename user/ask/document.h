@@ -41,8 +41,10 @@ const struct finding **lookup_findings(const struct lookup *l, uint64_t cookie, 
 /* New references.  `findings` of a connection are ids; a pool's are empty, to be filled. */
 json_t *document_conn(struct lookup *l, const struct conn *c, uint64_t now_ns);
 json_t *document_pool(const struct pool *p);
+json_t *document_gear(const struct gear_change *change);
+json_t *document_finding(const struct finding *f, uint64_t now_ns);
+
 /* Sets goroutine, thread and stack of a connection's document; `who` NULL: not known. */
 void document_culprit(json_t *o, const struct culprit *who, const struct conn *c);
-json_t *document_finding(const struct finding *f, uint64_t now_ns);
 
 #endif

@@ -124,6 +124,7 @@ json_t *finding_to_json(const struct finding *f, uint64_t now_ns)
 			 "state", json_string(finding_state_name(f->state)),
 			 "since", mono_time(f->symptom.since_ns),
 			 "since_s", seconds_since(f->symptom.since_ns, until_ns),
+			 "grace_s", json_real(ns_to_s(f->grace_ns)),
 			 "confidence", json_real(f->symptom.confidence),
 			 "evidence", text(f->symptom.why),
 			 "endpoint", endpoint(&c->remote),
@@ -134,7 +135,8 @@ json_t *finding_to_json(const struct finding *f, uint64_t now_ns)
 			 "activity", finding_is_of_pool(f) ? json_null() :
 						     json_string(activity_name(c->activity)),
 			 "txn_s", seconds_since(c->txn_ns, until_ns),
-			 "quiet_s", seconds_since(c->last_ns, until_ns),
+			 "quiet_s", c->last_ns ? json_real(ns_to_s(conn_quiet_ns(c, until_ns))) :
+						 json_null(),
 			 "sql", shown(f->shape.sql),
 			 "sql_note", shown(f->shape.note ?: ""),
 			 "trace_id", shown(f->shape.trace_id),
