@@ -48,6 +48,7 @@ enum wire {
 #define SLOT_BUSY	0x20	/* a request is being worked on or answered */
 #define SLOT_EDGE	0x40	/* a request was acknowledged, its answer has not begun */
 #define SLOT_SYNC	0x80	/* the last request counted ended in Sync, not in Query */
+#define SLOT_USING	0x80	/* MySQL: another database was asked for, and not granted yet */
 
 /* How far PostgreSQL's answers were read: a message's header split over segments. */
 struct postgresql_notes {
@@ -201,6 +202,7 @@ enum rec_type {
 	REC_CLOSED = 2,		/* struct rec_closed */
 	REC_STALLED = 3,	/* struct rec_stalled */
 	REC_OPAQUE = 9,		/* struct rec_hdr: encrypted or compressed from here on */
+	REC_DATABASE = 20,	/* struct rec_startup: the command that changed it; empty: not known */
 };
 
 struct rec_hdr {

@@ -29,6 +29,10 @@ static __always_inline void mysql_lose(struct slot *s, __u32 index)
 	__u8 caps = s->my.caps & ~(CAP_FULL | CAP_MULTI);
 
 	forget_prepared(index);
+	if (s->protocol == WIRE_MYSQL && s->flags & SLOT_USING) {
+		s->flags &= ~SLOT_USING;
+		mysql_report_use(index, 0);
+	}
 	s->flags |= SLOT_UNFRAMED;
 	s->flags &= ~SLOT_BUSY;
 	s->status = 0;
@@ -81,6 +85,8 @@ static __always_inline bool mysql_count(struct sock *sk, struct slot *s, __u32 i
 	s->my.caps = w->caps;
 	s->my.step = (s->my.step & STEP_MASK) | w->have << STEP_BITS;
 	s->tx_msg = w->have ? w->head : seq + w->at.off;
+	if (w->uses)
+		s->flags |= SLOT_USING;
 	*ret = w;
 	return true;
 }
@@ -103,6 +109,11 @@ static __always_inline void mysql_note(struct slot *s, __u32 index, const struct
 	if (w->let_in || s->flags & SLOT_UNFRAMED)
 		s->phase = PHASE_READY;
 	s->status = w->status;
+	if (s->flags & SLOT_USING && w->answered) {
+		s->flags &= ~SLOT_USING;
+		if (!w->failed)
+			mysql_report_use(index, 1);
+	}
 	if (w->prepared)
 		statement_named(index, w->prepared);
 	if (w->unsaid && w->status == 'T')

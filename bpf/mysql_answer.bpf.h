@@ -83,6 +83,7 @@ static __always_inline void mysql_hear_error(struct mysql_walk *w, __u32 code)
 	mysql_pass_rest(w);
 	if (code == PROGRESS)
 		return;
+	w->failed = 1;
 	if (kind == ANSWER_DOUBTFUL || kind == ANSWER_LOGIN || w->caps & CAP_MULTI ||
 	    mysql_rolls_back(code) || (w->status == 'I' && w->caps & CAP_MANUAL))
 		w->status = 0;

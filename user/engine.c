@@ -32,7 +32,8 @@
  */
 static void on_record(const struct rec_hdr *rec, size_t len, void *arg)
 {
-	bool opened = rec->type == REC_STARTUP || rec->type == REC_OPAQUE;
+	bool opened = rec->type == REC_STARTUP || rec->type == REC_OPAQUE ||
+		      rec->type == REC_DATABASE;
 	struct engine *e = arg;
 	struct conn *c;
 	struct slot s;
