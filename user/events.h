@@ -60,16 +60,34 @@ uint32_t events_high(const struct events *e);
  */
 bool events_slot(const struct events *e, uint32_t index, struct slot *ret);
 
-/*
- * The text of a statement of the connection that `gen` says: raw, as sent, at most
- * `size` bytes.  Returns how many; *ret_cut when more was sent than is there; 0 when
- * none is known (none sent inside a transaction, or prepared under a name).
- */
-size_t events_statement(const struct events *e, uint32_t index, uint32_t gen,
-			enum statement_which which, char *out, size_t size, bool *ret_cut);
+/* What is known of a statement. */
+enum statement_known {
+	STATEMENT_NONE,		/* none was sent inside a transaction */
+	STATEMENT_TEXT,
+	STATEMENT_UNSEEN,	/* prepared earlier: before we were there, or too many ago */
+	STATEMENT_CALL,		/* none: a function, called by its number */
+};
 
-/* Who opened the transaction; false when nothing was kept of it. */
-bool events_snapshot(const struct events *e, uint32_t index, uint32_t gen,
+/* Raw, as sent; `cut` when more was sent than is here. */
+struct statement_text {
+	size_t len;
+	bool cut;
+	char bytes[STATEMENT_MAX];
+};
+
+/* A statement of the connection that `gen` says; `ret` is filled in when it has a text. */
+enum statement_known events_statement(const struct events *e, uint32_t index, uint32_t gen,
+				      enum statement_which which, struct statement_text *ret);
+
+/* Who did what to a connection. */
+enum deed {
+	DEED_SENT,	/* the statement that opened the transaction; with TIER_ALL the last one */
+	DEED_CONNECTED,
+	DEED_MAX
+};
+
+/* False when nothing was kept of it. */
+bool events_snapshot(const struct events *e, uint32_t index, uint32_t gen, enum deed deed,
 		     struct stack_snapshot *ret);
 
 /* Takes in connections that are older than we are, in every network namespace. */
@@ -80,6 +98,20 @@ int events_holders(struct events *e, uint64_t cookie, holder_fn fn, void *arg);
 
 /* Every connection that is quiet and has something unread or unacknowledged.  0 or -errno. */
 int events_queues(struct events *e, queues_fn fn, void *arg);
+/*
+ * Entry probes that tell where Go programs keep their pools (REC_GO_HANDLE), one for each
+ * file: `n` is the caller's number for it, below EVENTS_PROBES, `pin` any descriptor
+ * of it, `offset` the function's place in it.  0, or -errno; -EOPNOTSUPP: not here.
+ */
+#define EVENTS_PROBES 256
+int events_probe(struct events *e, uint32_t n, int pin, uint64_t offset);
+void events_unprobe(struct events *e, uint32_t n);
+
+/* Told again when it is hit again: what lay there is gone. */
+void events_forget_handle(struct events *e, uint32_t pid, uint32_t start_ticks, uint64_t address);
+
+/* How often the probes of number `n` were hit, in all. */
+uint64_t events_probe_hits(const struct events *e, uint32_t n);
 
 uint64_t events_counter(const struct events *e, enum counter c);
 const char *events_counter_name(enum counter c);

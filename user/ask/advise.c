@@ -68,14 +68,22 @@ static json_t *recommended(const struct advice *a)
 	return o;
 }
 
-static json_t *seen(const struct guess *g)
+/* The pool's own settings, where it is one pool and says them; NULL else. */
+static const struct pool_handle *handle_of(const struct pool_word *w)
 {
+	return w->known && w->handle_count == 1 ? &w->handles[0] : NULL;
+}
+
+static json_t *seen(const struct guess *g, const struct pool_word *w)
+{
+	const struct pool_handle *own = handle_of(w);
+	double life_s = own ? ns_to_s(own->max_lifetime_ns) : 0;
 	json_t *o = json_object();
 
-	set(o, "max_open", count(g->max_open));
-	set(o, "max_idle", count(g->max_idle));
-	set(o, "max_lifetime_s", json_null());
-	set(o, "unlimited_life", json_boolean(g->unlimited_life));
+	set(o, "max_open", count(w->known ? w->max_open : g->max_open));
+	set(o, "max_idle", own ? json_integer(own->max_idle) : count(g->max_idle));
+	set(o, "max_lifetime_s", real(life_s));
+	set(o, "unlimited_life", json_boolean(own ? life_s <= 0 : g->unlimited_life));
 	return o;
 }
 
@@ -96,6 +104,24 @@ static void say_why(json_t *words, const struct advice *a, const struct demand *
 	    seen_s, d->peak_per_s, demand_latency_s(d) * 1e3, d->in_use_max, a->max_open);
 	say(words, "idle connections: %u to %u; life of a connection: 30 min to 1 h",
 	    a->max_idle_least, a->max_open);
+}
+
+/* The pool's own word, which is no guess. */
+static void say_word(json_t *words, const struct pool_word *w)
+{
+	const struct pool_handle *own = handle_of(w);
+
+	if (w->known && !w->max_open)
+		say(words, "it has no limit");
+	else if (w->known)
+		say(words,
+		    "its limit is %u; so far %llu had to wait for a connection, for %.1f s altogether",
+		    w->max_open, (unsigned long long)w->wait_count, ns_to_s(w->wait_ns));
+	if (own && own->max_lifetime_ns)
+		say(words, "it keeps %u idle, and each for %.0f s at most", own->max_idle,
+		    ns_to_s(own->max_lifetime_ns));
+	else if (own)
+		say(words, "it keeps %u idle, and each for ever", own->max_idle);
 }
 
 static void say_guesses(json_t *words, const struct guess *g, const struct demand *d)
@@ -144,19 +170,24 @@ static json_t *row(const struct inquiry *q, const struct pool *p)
 	const struct demand *d = levels_demand(&q->e->levels, p);
 	struct advice a = advise(d, q->now_ns);
 	struct guess g = advise_guess(d, q->now_ns);
-	enum library own = library_of_pool(p);
+	enum library own = p->word.known ? LIBRARY_DATABASE_SQL : library_of_pool(p);
 	json_t *o = json_object(), *words = json_array();
 
 	document_pool_identity(o, p);
 	set(o, "library", own < LIBRARY_MAX ? json_string(library_name(own)) : json_null());
 	set(o, "open", json_integer(p->open));
 	set_numbers(o, d, q->now_ns);
+	set(o, "wait_count", p->word.known ? json_integer((json_int_t)p->word.wait_count) :
+					     json_null());
+	set(o, "wait_s", p->word.known ? json_real(ns_to_s(p->word.wait_ns)) : json_null());
 	set(o, "recommended", recommended(&a));
-	set(o, "seen", seen(&g));
+	set(o, "seen", seen(&g, &p->word));
 	if (!q->e->has_daemon)
 		say(words, "no daemon is running: this is what one command saw while it looked");
 	say_why(words, &a, d, q->now_ns);
-	say_guesses(words, &g, d);
+	say_word(words, &p->word);
+	if (!p->word.known)
+		say_guesses(words, &g, d);
 	set_settings(o, words, &a, own);
 	set(o, "words", words);
 	return o;

@@ -3,8 +3,10 @@
 #include <stdlib.h>
 
 #include "ask/document.h"
+#include "culprits.h"
 #include "lib/clock.h"
 #include "lib/container.h"
+#include "lib/netns.h"
 #include "lib/proc.h"
 #include "lib/text.h"
 
@@ -21,7 +23,7 @@ int lookup_init(struct lookup *l, const struct engine *e)
 {
 	const struct detect *d = &e->detect;
 
-	*l = (struct lookup){ .e = e };
+	*l = (struct lookup){ .e = e, .own_netns = netns_own() };
 	l->findings = calloc((size_t)d->count + 1, sizeof(*l->findings));
 	if (!l->findings)
 		return -ENOMEM;
@@ -45,6 +47,8 @@ void lookup_done(struct lookup *l)
 {
 	for (size_t i = 0; i < CGROUPS_CACHED; i++)
 		cgroup_text_done(&l->cgroups[i]);
+	for (size_t i = 0; i < NETNS_CACHED; i++)
+		json_decref(l->netns[i].name);
 	free(l->findings);
 }
 
@@ -117,17 +121,54 @@ static void set_cgroup(json_t *o, struct lookup *l, uint32_t pid)
 	set(o, "unit", json_incref(t->unit));
 }
 
-/* Who holds it: what was asked, under which trace, by which thread. */
-static void set_culprit(json_t *o, const struct engine *e, const struct conn *c)
+/* Null: the observer's own. */
+static json_t *netns(struct lookup *l, uint32_t inode)
 {
+	struct netns_text *t = &l->netns[inode % NETNS_CACHED];
+	char name[256];
+
+	if (!inode || inode == l->own_netns)
+		return json_null();
+	if (!t->name || t->inode != inode) {
+		netns_name(inode, name, sizeof(name));
+		json_decref(t->name);
+		*t = (struct netns_text){ inode, text(name) };
+	}
+	return json_incref(t->name);
+}
+
+void document_culprit(json_t *o, const struct culprit *who, const struct conn *c)
+{
+	set(o, "goroutine", goroutine_to_json(who));
+	set(o, "thread", thread_to_json(who, c));
+	set(o, "stack", stack_to_json(who));
+	set(o, "stack_at", moment_to_json(who));
+}
+
+/* Of a connection without a finding nobody looked it up: `show` does. */
+static const struct culprit *known_culprit(const struct lookup *l, const struct conn *c)
+{
+	size_t n;
+	const struct finding **found = lookup_findings(l, c->cookie, &n);
+
+	for (size_t i = 0; i < n; i++)
+		if (found[i]->culprit)
+			return found[i]->culprit;
+	return NULL;
+}
+
+/* Who holds it: what was asked, under which trace, by which thread. */
+static void set_culprit(json_t *o, const struct lookup *l, const struct conn *c)
+{
+	const char *language = culprits_language(l->e->culprits, c);
 	struct shape shape;
 
-	engine_shape(e, c, &shape);
+	engine_shape(l->e, c, STATEMENT_LAST, &shape);
 	set(o, "sql", *shape.sql ? json_string(shape.sql) : json_null());
+	set(o, "sql_note", shape.note ? json_string(shape.note) : json_null());
 	set(o, "trace_id", *shape.trace_id ? json_string(shape.trace_id) : json_null());
-	set(o, "goroutine", json_null());
-	set(o, "thread", c->tid ? json_sprintf("%u", c->tid) : json_null());
-	set(o, "stack", json_null());
+	set(o, "language", *language ? json_string(language) : json_null());
+	document_culprit(o, known_culprit(l, c), c);
 }
 
 static json_t *ids(const struct lookup *l, const struct conn *c)
@@ -174,6 +215,13 @@ static void set_times(json_t *o, const struct conn *c, uint64_t now_ns)
 				    json_null());
 }
 
+static json_t *lending(const struct conn *c)
+{
+	if (c->lending == LENDING_UNKNOWN)
+		return json_null();
+	return json_string(c->lending == LENDING_LENT ? "lent" : "free");
+}
+
 static void set_network(json_t *o, const struct conn *c)
 {
 	set(o, "rtt_us", number(c->rtt_us));
@@ -192,6 +240,7 @@ json_t *document_conn(struct lookup *l, const struct conn *c, uint64_t now_ns)
 	set(o, "protocol", protocol_name(c->protocol));
 	set(o, "local", address(&c->local));
 	set(o, "remote", address(&c->remote));
+	set(o, "netns", netns(l, c->netns));
 	set(o, "user", text(c->user));
 	set(o, "database", text(c->database));
 	set(o, "backend_pid", number(c->backend_pid));
@@ -199,8 +248,9 @@ json_t *document_conn(struct lookup *l, const struct conn *c, uint64_t now_ns)
 	set(o, "activity", json_string(activity_name(c->activity)));
 	set_times(o, c, now_ns);
 	set(o, "queries", queries(c));
+	set(o, "lending", lending(c));
 	set_network(o, c);
-	set_culprit(o, l->e, c);
+	set_culprit(o, l, c);
 	set(o, "findings", ids(l, c));
 	set(o, "uid", c->pid ? json_integer(c->uid) : json_null());
 	set(o, "holders", c->holders == HOLDERS_UNKNOWN ? json_null() : json_integer(c->holders));
@@ -236,6 +286,39 @@ static void set_water(json_t *o, const struct pool *p)
 	set(o, "decay_factor_now", measured(&p->decay_factor, p->decay_factor.now));
 }
 
+static json_t *seconds(uint64_t ns)
+{
+	return ns ? json_real(ns_to_s(ns)) : json_null();
+}
+
+static json_t *handle(const struct pool_handle *h)
+{
+	json_t *o = json_object();
+
+	set(o, "max_open", json_integer(h->max_open));
+	set(o, "max_idle", json_integer(h->max_idle));
+	set(o, "max_lifetime_s", seconds(h->max_lifetime_ns));
+	set(o, "max_idle_time_s", seconds(h->max_idle_ns));
+	set(o, "open", json_integer(h->open));
+	set(o, "idle", json_integer(h->idle));
+	set(o, "wait_count", json_integer((json_int_t)h->wait_count));
+	set(o, "wait_s", json_real(ns_to_s(h->wait_ns)));
+	return o;
+}
+
+/* As the pool itself says; a limit of 0 is none. */
+static void set_word(json_t *o, const struct pool_word *w)
+{
+	json_t *handles = json_array();
+
+	set(o, "max_open", w->known ? json_integer(w->max_open) : json_null());
+	set(o, "wait_count", w->known ? json_integer((json_int_t)w->wait_count) : json_null());
+	set(o, "wait_s", w->known ? json_real(ns_to_s(w->wait_ns)) : json_null());
+	for (uint32_t i = 0; w->known && i < w->handle_count && i < POOL_HANDLES_MAX; i++)
+		(void)json_array_append_new(handles, handle(&w->handles[i]));
+	set(o, "handles", handles);
+}
+
 void document_pool_identity(json_t *o, const struct pool *p)
 {
 	set(o, "pid", number(p->pid));
@@ -257,8 +340,7 @@ json_t *document_pool(const struct pool *p)
 	set(o, "idle", json_integer(p->idle));
 	set(o, "in_txn", json_integer(p->in_txn));
 	set(o, "unknown", json_integer(p->unknown));
-	set(o, "wait_count", json_null());
-	set(o, "wait_s", json_null());
+	set_word(o, &p->word);
 	set_water(o, p);
 	set(o, "findings", json_array());
 	return o;

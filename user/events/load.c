@@ -94,6 +94,7 @@ static struct plimsoll_bpf *open_sized(const struct events_options *opt)
 	(void)bpf_map__set_max_entries(bpf->maps.socks, opt->slots);
 	(void)bpf_map__set_max_entries(bpf->maps.free_slots, opt->slots);
 	(void)bpf_map__set_max_entries(bpf->maps.statements, 2 * opt->slots);
+	(void)bpf_map__set_max_entries(bpf->maps.prepared_notes, opt->slots);
 	return bpf;
 }
 
@@ -107,6 +108,7 @@ static const struct {
 	{ "on_retransmit", "what is sent into the void", "tp_btf/tcp_retransmit_skb" },
 	{ "find_bases", "where sent bytes lie", "syscall program" },
 	{ "set_clock", "when a byte passed", "jiffies" },
+	{ "on_go_conn", "what Go pools say of themselves", "uprobe database/sql.(*DB).conn" },
 	{ "on_send", "thread, goroutine, stack", "tp_btf/sock_send_length" },
 };
 

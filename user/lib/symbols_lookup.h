@@ -57,12 +57,19 @@ struct lookup {
 	struct helper helper;
 	bool running;
 	bool following;	  /* it is asked for the addresses first */
+	bool followed;	  /* it was */
 	uint64_t address; /* the part of the next one that has come */
 	size_t address_have;
 	uint32_t asked[FRAMES_MAX + 1]; /* which want query i is */
 	uint32_t asked_count, answered;
 	struct symbols_answer answer; /* the part of it that has come */
 	size_t answer_have;
+
+	bool asks_go;			/* nothing but this, of its only file */
+	struct symbols_go_answer said_go; /* the part of it that has come */
+	size_t said_go_have;
+	uint32_t go_fields;
+	struct go_facts go;
 
 	struct frame frames[FRAMES_MAX + 1];
 	size_t frame_count;
@@ -77,6 +84,7 @@ struct lookup *lookup_new(struct symbols *s, uint32_t pid);
 /* Index of the file, or NO_FILE when it cannot be had. */
 uint32_t lookup_pin(struct lookup *l, const struct mapping *m);
 uint32_t lookup_pin_exe(struct lookup *l);
+uint32_t lookup_take_pin(struct lookup *l, int pin);
 uint32_t lookup_perf_map(struct lookup *l);
 
 /* Holds the mappings in which some of `words` lie, all but the first as return addresses. */
@@ -84,6 +92,9 @@ int lookup_hold(struct lookup *l, const uint64_t *words, size_t n);
 
 /* Where l->addrs lie among what is held. */
 void lookup_place(struct lookup *l);
+
+/* Whether frame `i` is no code but a script's place, which only the notes can name. */
+bool lookup_is_script(const struct lookup *l, size_t i);
 
 /* Why a file is not to be read, or NULL. */
 const char *lookup_why_not(const struct lookup *l, const struct mapped_file *f);
@@ -97,6 +108,9 @@ void lookup_stop(struct lookup *l);
 
 /* Of lib/symbols_stack.c: true when the stack is followed to its end. */
 bool lookup_follow(struct lookup *l);
+
+/* Of lib/symbols_go.c: true when the answer is there, or will not come. */
+bool lookup_take_go(struct lookup *l);
 
 /* In the new process: the files of the request, opened from SYMBOLS_FD on. */
 int lookup_open_files(void *lookup);
