@@ -22,11 +22,14 @@
 #include "lib/proc.h"
 #include "pauses.h"
 
-#define PROCESSES    1024	/* watched at once; of others every silence counts */
-#define LOOKS_PER_S  20
-#define STEP_NS	     NS_PER_S
+#define PROCESSES     1024	/* watched at once; of others every silence counts */
+#define LOOKS_PER_S   20
+#define STEP_NS	      NS_PER_S
 #define STEP_LEAST_NS (100 * NS_PER_MS)
 #define IDLE_EVERY_NS (10 * NS_PER_S)
+
+#define TICK_NS	      (10 * NS_PER_MS)	/* of proc_stat.cpu_ticks: USER_HZ is 100 */
+#define JAVA_BUSY     10	/* a tenth of the time: on a full machine a collection gets no more */
 
 enum want { WANT_NOT, WANT_IDLE, WANT_IN_USE };
 
@@ -153,13 +156,15 @@ static void drop(struct pauses *p, struct process *owner)
 }
 
 /*
- * Whether all that Java did since the last look was a collection.  Its threads are looked
- * at only while it is busy enough for that; there may be hundreds.
+ * Whether all that Java did since the last look was a collection.  Its threads, of which
+ * there may be hundreds, are looked at only where it did something at all, and a
+ * connection waits in the middle of it.
  */
 static bool is_collecting(struct process *owner, const struct proc_stat *st, uint64_t now_ns)
 {
 	uint64_t since_ns = elapsed_ns(owner->looked_ns, now_ns);
-	bool busy = owner->looked_ns && (st->cpu_ticks - owner->cpu_ticks) * JVM_TICK_NS * 2 >= since_ns;
+	uint64_t ran_ns = (st->cpu_ticks - owner->cpu_ticks) * TICK_NS;
+	bool busy = owner->looked_ns && owner->want == WANT_IN_USE && ran_ns * JAVA_BUSY >= since_ns;
 	struct jvm_times before = owner->times;
 	bool had_times = owner->has_times;
 

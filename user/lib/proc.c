@@ -80,16 +80,6 @@ int proc_stat(uint32_t pid, struct proc_stat *ret)
 	return r < 0 ? r : proc_stat_parse(text, ret);
 }
 
-int proc_thread_stat(uint32_t pid, uint32_t tid, struct proc_stat *ret)
-{
-	char path[64], text[1024];
-	int r;
-
-	(void)snprintf(path, sizeof(path), "/proc/%" PRIu32 "/task/%" PRIu32 "/stat", pid, tid);
-	r = proc_read(path, text, sizeof(text));
-	return r < 0 ? r : proc_stat_parse(text, ret);
-}
-
 /* The path of a line "id:controllers:path" whose controllers are `wanted`, or NULL. */
 static const char *cgroup_path(const char *line, const char *id, const char *wanted)
 {

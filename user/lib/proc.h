@@ -23,9 +23,6 @@ int proc_read(const char *path, char *out, size_t out_size);
 /* 0, or -ESRCH when there is no such process. */
 int proc_stat(uint32_t pid, struct proc_stat *ret);
 
-/* Of one thread. */
-int proc_thread_stat(uint32_t pid, uint32_t tid, struct proc_stat *ret);
-
 /* The reading of /proc/PID/stat without the file: 0, or -EINVAL. */
 int proc_stat_parse(const char *text, struct proc_stat *ret);
 
