@@ -416,6 +416,7 @@ void gopools_step(struct gopools *g, uint64_t now_ns)
 
 void gopools_tell(const struct gopools *g, struct levels *l)
 {
+	levels_forget_words(l);
 	for (uint32_t i = 0; i < g->high; i++) {
 		const struct process *p = &g->processes[i];
 

@@ -242,15 +242,18 @@ static void levels_count_by_the_word(void **state)
 	assert_int_equal(p->idle, 3);
 	conns_apply_lending(&conns, a->cookie, LENDING_LENT, NOW);
 	conns_apply_lending(&conns, b->cookie, LENDING_FREE, NOW);
-	levels_update(&levels, &conns, NOW);
 	levels_apply_word(&levels, a, &word);
+	levels_update(&levels, &conns, NOW);
 	assert_int_equal(p->in_use, 1);
 	assert_int_equal(p->idle, 2);
 	assert_int_equal(p->word.max_open, 9);
+	assert_int_equal(p->line, 9);
 	b->activity = ACTIVITY_BUSY;	/* borrowed since it was said to be free */
+	levels_forget_words(&levels);	/* and nobody says anything any more */
 	levels_update(&levels, &conns, NOW);
 	assert_int_equal(p->in_use, 2);
-	assert_false(p->word.known);	/* nobody said so again */
+	assert_false(p->word.known);
+	assert_int_equal(p->line, 9);	/* it does not jump for that */
 }
 
 static void lent_since_the_first_reading(void **state)
