@@ -46,6 +46,12 @@ struct handle {
 	struct home home;
 };
 
+/* A connection that was seen free in a handle is its own for as long as both live. */
+struct member {
+	uint64_t cookie;
+	uint32_t handle; /* or NONE: an outsider, as long as no other handle is found */
+};
+
 struct gopools {
 	struct events *events;
 	struct conns *conns;
@@ -57,7 +63,8 @@ struct gopools {
 	struct handle handles[WATCHED_MAX];
 	uint32_t *next;		  /* of a connection, by slot: another one of its process */
 	struct conn **of_process; /* work space of one match */
-	uint8_t *lending;
+	uint8_t *lending, *member_of;
+	struct member *members; /* by slot */
 	uint64_t round_ns, look_ns;
 	uint64_t opened; /* connections ever seen, at the last look */
 	bool full; /* said once */
@@ -74,7 +81,9 @@ int gopools_new(struct events *e, struct conns *t, struct gopools **ret)
 	g->next = calloc(t->capacity, sizeof(*g->next));
 	g->of_process = calloc(t->capacity, sizeof(*g->of_process));
 	g->lending = calloc(t->capacity, sizeof(*g->lending));
-	if (!g->next || !g->of_process || !g->lending || go_files_init(&g->files, e) < 0 ||
+	g->member_of = calloc(t->capacity, sizeof(*g->member_of));
+	g->members = calloc(t->capacity, sizeof(*g->members));
+	if (!g->next || !g->of_process || !g->lending || !g->member_of || !g->members || go_files_init(&g->files, e) < 0 ||
 	    watch_new(&g->watch) < 0 || index_init(&g->by_pid, PROCESSES_MAX) < 0) {
 		gopools_free(g);
 		return -ENOMEM;
@@ -134,6 +143,9 @@ static void drop_handle(struct gopools *g, uint32_t n)
 			     watch_at(g->watch, n)->address);
 	h->process->handles--;
 	h->process = NULL;
+	for (uint32_t slot = 0; slot < g->conns->high; slot++)
+		if (g->members[slot].handle == n)
+			g->members[slot].cookie = 0;
 }
 
 static void drop(struct gopools *g, struct process *p)
@@ -165,6 +177,8 @@ void gopools_free(struct gopools *g)
 	free(g->next);
 	free(g->of_process);
 	free(g->lending);
+	free(g->member_of);
+	free(g->members);
 	free(g);
 }
 
@@ -207,6 +221,9 @@ void gopools_found(struct gopools *g, const struct rec_go_handle *r)
 		return;
 	}
 	g->handles[place] = (struct handle){ .process = p };
+	for (uint32_t slot = 0; slot < g->conns->high; slot++)
+		if (g->members[slot].handle == NONE && g->conns->table[slot].pid == p->pid)
+			g->members[slot].cookie = 0;
 	p->handles++;
 	watch_set(g->watch, place, r->tgid, r->address);
 }
@@ -318,18 +335,56 @@ static const struct handle_reading *reading_of(struct gopools *g, uint32_t n)
 	return watch_at(g->watch, n)->read ? watch_reading(g->watch, n) : &none;
 }
 
+/* Which of his handles each connection was free in. */
+static void find_members(struct gopools *g, struct match *m, const uint8_t *number)
+{
+	for (uint32_t i = 0; i < m->count; i++) {
+		const struct member *k = &g->members[m->of_process[i]->slot];
+
+		m->member[i] = 0;
+		if (k->cookie == m->of_process[i]->cookie)
+			m->member[i] = k->handle == NONE ? MATCH_OUTSIDER : number[k->handle];
+	}
+}
+
+static void keep_members(struct gopools *g, const struct match *m, const uint8_t *number)
+{
+	uint32_t handles[UINT8_MAX + 1] = { [MATCH_OUTSIDER] = NONE };
+
+	for (uint32_t n = 0; n < WATCHED_MAX; n++)
+		handles[number[n]] = n;
+	for (uint32_t i = 0; i < m->count; i++)
+		if (m->member[i])
+			g->members[m->of_process[i]->slot] = (struct member){
+				m->of_process[i]->cookie,
+				handles[m->member[i]],
+			};
+}
+
 static void compare(struct gopools *g, struct process *p, struct match *m, uint64_t now_ns)
 {
-	*m = (struct match){ .of_process = g->of_process, .lending = g->lending };
+	uint8_t number[WATCHED_MAX] = { 0 };	/* of each handle in the match, from 1 */
+
+	*m = (struct match){
+		.of_process = g->of_process,
+		.lending = g->lending,
+		.member = g->member_of,
+		.read_ns = g->round_ns,
+	};
 	for (uint32_t slot = p->first; slot != NONE; slot = g->next[slot])
 		m->of_process[m->count++] = &g->conns->table[slot];
-	for (uint32_t i = 0; i < WATCHED_MAX; i++)
-		if (g->handles[i].process == p)
-			m->handles[m->handle_count++] = (struct match_handle){
-				reading_of(g, i),
-				&g->handles[i].home,
-			};
+	for (uint32_t i = 0; i < WATCHED_MAX; i++) {
+		if (g->handles[i].process != p)
+			continue;
+		m->handles[m->handle_count++] = (struct match_handle){
+			reading_of(g, i),
+			&g->handles[i].home,
+		};
+		number[i] = (uint8_t)m->handle_count;
+	}
+	find_members(g, m, number);
 	match_run(m);
+	keep_members(g, m, number);
 	p->apart = m->agreed ? 0 : p->apart + 1;
 	if (m->word_count || m->agreed)
 		p->agreed_ns = now_ns;
