@@ -216,21 +216,6 @@ struct rec_closed {
 	__u8 pad[2];
 };
 
-/* A Go program's own pool: where its sql.DB lies.  About no connection, so no slot. */
-struct rec_go_handle {
-	struct rec_hdr hdr;
-	__u32 tgid;
-	__u32 start_ticks;
-	__u64 address;
-};
-
-/* Which of them were told already. */
-struct go_handle_key {
-	__u32 tgid;
-	__u32 start_ticks;
-	__u64 address;
-};
-
 /* What lies in a socket's queues: what no segment tells, because none comes. */
 struct queues {
 	__u64 cookie;
@@ -252,6 +237,21 @@ struct rec_stalled {
 
 _Static_assert(sizeof(struct queues) == 40, "queues is ABI");
 _Static_assert(sizeof(struct rec_stalled) == 72, "rec_stalled is ABI");
+/* A Go program's own pool: where its sql.DB lies.  About no connection, so no slot. */
+struct rec_go_handle {
+	struct rec_hdr hdr;
+	__u32 tgid;
+	__u32 start_ticks;
+	__u64 address;
+};
+
+/* Which of them were told already. */
+struct go_handle_key {
+	__u32 tgid;
+	__u32 start_ticks;
+	__u64 address;
+};
+
 _Static_assert(sizeof(struct rec_hdr) == 32, "rec_hdr is ABI");
 _Static_assert(sizeof(struct rec_startup) == 40 + STARTUP_MAX, "rec_startup is ABI");
 _Static_assert(sizeof(struct rec_closed) == 40, "rec_closed is ABI");

@@ -15,8 +15,8 @@
 
 struct events;
 struct culprits;
-struct gopools;
 struct pauses;
+struct gopools;
 
 /* Something happened that a watcher would want to see. */
 enum notice { NOTICE_FINDING, NOTICE_REPAIR, NOTICE_GEAR };
@@ -37,8 +37,8 @@ struct engine {
 	const char *state_dir;		/* journal.db and STOP live here */
 	struct events *events;
 	struct culprits *culprits;	/* NULL: no evidence is taken */
-	struct gopools *gopools;
 	struct pauses *pauses;		/* NULL: nobody watches whether owners can run */
+	struct gopools *gopools;
 	struct conns conns;
 	struct levels levels;
 	struct detect detect;

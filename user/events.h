@@ -78,6 +78,8 @@ int events_adopt(struct events *e);
 /* Every (process, TCP socket) pair of the host; `cookie` 0 for all sockets. */
 int events_holders(struct events *e, uint64_t cookie, holder_fn fn, void *arg);
 
+/* Every connection that is quiet and has something unread or unacknowledged.  0 or -errno. */
+int events_queues(struct events *e, queues_fn fn, void *arg);
 /*
  * Entry probes that tell where Go programs keep their pools (REC_GO_HANDLE), one for each
  * file: `n` is the caller's number for it, below EVENTS_PROBES, `pin` any descriptor
@@ -92,9 +94,6 @@ void events_forget_handle(struct events *e, uint32_t pid, uint32_t start_ticks, 
 
 /* How often the probes of number `n` were hit, in all. */
 uint64_t events_probe_hits(const struct events *e, uint32_t n);
-
-/* Every connection that is quiet and has something unread or unacknowledged.  0 or -errno. */
-int events_queues(struct events *e, queues_fn fn, void *arg);
 
 uint64_t events_counter(const struct events *e, enum counter c);
 const char *events_counter_name(enum counter c);
