@@ -24,6 +24,6 @@ void gopools_found(struct gopools *g, const struct rec_go_handle *r);
 void gopools_step(struct gopools *g, uint64_t now_ns);
 
 /* What the pools say of themselves, before levels_update(). */
-void gopools_tell(const struct gopools *g, struct levels *l);
+void gopools_tell(struct gopools *g, struct levels *l);
 
 #endif
