@@ -361,8 +361,8 @@ void engine_tick(struct engine *e, uint64_t now_ns)
 			    detect_conf_least_grace_ns(&e->config.detect), now_ns);
 	conns_judge_stages(&e->conns, now_ns);
 	gopools_step(e->gopools, now_ns);
-	levels_update(&e->levels, &e->conns, now_ns);
 	gopools_tell(e->gopools, &e->levels);
+	levels_update(&e->levels, &e->conns, now_ns);
 	detect_run(&e->detect, &e->config.detect, &e->conns, &e->levels, now_ns, on_finding, e);
 	if (e->culprits)
 		culprits_step(e->culprits, &e->detect, &e->levels);
