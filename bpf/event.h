@@ -143,7 +143,8 @@ struct statement {
 	__u32 gen;
 	__u32 size;		/* of the whole text */
 	__u32 copied;		/* bytes valid in `bytes`; 0: prepared earlier, or no statement */
-	__u32 call;		/* 1: no statement but a function, called by its number */
+	__u16 call;		/* 1: no statement but a function, called by its number */
+	__u16 several;		/* 1: the last of a flight of several */
 	__u64 name;		/* it was prepared under: a hash, or MySQL's number; 0 none */
 	__u8 bytes[STATEMENT_MAX];
 };
