@@ -303,6 +303,7 @@ struct shared {
 	X(STATEMENT_LOST, statement_lost, "statements not kept: no room or not readable")          \
 	X(PREPARED_LOST, prepared_lost, "statements not known: prepared unseen, or too many were")   \
 	X(SNAPSHOT_LOST, snapshot_lost, "stacks not kept: no room")                                \
+	X(CONNECT_LOST, connect_lost, "stacks of who connected not kept: no room")                 \
 	X(ADOPT_CLASH, adopt_clash, "connections that closed while they were being adopted")
 
 enum counter {
