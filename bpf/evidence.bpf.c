@@ -56,6 +56,6 @@ int BPF_PROG(on_send, struct sock *sk, int ret, int flags)
 	if (cfg_evidence == TIER_TRANSACTIONS && !is_manual(s) &&
 	    !opens(address_of(sk), tp->write_seq - ret))
 		return 0;
-	take_snapshot(&snapshots, index, s->gen);
+	take_snapshot(&snapshots, index, s->gen, COUNT_SNAPSHOT_LOST);
 	return 0;
 }

@@ -86,14 +86,14 @@ static __always_inline __u32 take_stack(struct stack_snapshot *kept)
 	return 0;
 }
 
-/* Keeps it in `map` for the connection in slot `index`; only in its own process's context. */
-static __always_inline void take_snapshot(void *map, __u32 index, __u32 gen)
+/* Keeps it in `map` for the connection in slot `index`; only in the process's own context. */
+static __always_inline void take_snapshot(void *map, __u32 index, __u32 gen, enum counter lost)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct stack_snapshot *kept = snapshot_of(map, index);
 
 	if (!kept) {
-		count(COUNT_SNAPSHOT_LOST);
+		count(lost);
 		return;
 	}
 	kept->gen = gen;

@@ -346,6 +346,20 @@ static void decide(struct engine *e, struct finding *f)
 
 /* ---- the path */
 
+/* detect -> policy -> repair */
+static void judge(struct engine *e)
+{
+	detect_run(&e->detect, &e->config.detect, &e->conns, &e->levels, e->now_ns, on_finding, e);
+	findings_for_each(&e->detect, f) {
+		if (e->culprits)
+			culprits_want(e->culprits, f);
+		if (f->state == FINDING_SUSPECT && !f->checked)
+			check_suspect(e, f);
+		else if (f->state == FINDING_CONFIRMED)
+			decide(e, f);
+	}
+}
+
 void engine_tick(struct engine *e, uint64_t now_ns)
 {
 	e->now_ns = now_ns;
@@ -363,17 +377,13 @@ void engine_tick(struct engine *e, uint64_t now_ns)
 	gopools_step(e->gopools, now_ns);
 	gopools_tell(e->gopools, &e->levels);
 	levels_update(&e->levels, &e->conns, now_ns);
-	detect_run(&e->detect, &e->config.detect, &e->conns, &e->levels, now_ns, on_finding, e);
 	if (e->culprits)
 		culprits_step(e->culprits, &e->detect, &e->levels);
-	findings_for_each(&e->detect, f) {
-		if (e->culprits)
-			culprits_want(e->culprits, f);
-		if (f->state == FINDING_SUSPECT && !f->checked)
-			check_suspect(e, f);
-		else if (f->state == FINDING_CONFIRMED)
-			decide(e, f);
-	}
+	if (e->journal)
+		journal_begin(e->journal);
+	judge(e);
+	if (e->journal)
+		(void)journal_end(e->journal);
 }
 
 int engine_ring_fd(const struct engine *e)
