@@ -88,12 +88,13 @@ enum lending {
 struct sock_view {
 	uint64_t asked_ns;	/* 0: not looked at since it last moved */
 	uint64_t unread_ns;	/* since when `unread` did not shrink; 0: nothing is unread */
-	uint64_t stalled_ns;	/* since when the same bytes are sent again; 0: they are not */
+	uint64_t stalled_ns;	/* since when bytes are sent again, or cannot be; 0: they are not */
 	uint32_t unread;	/* bytes that came and were not read by the owner */
 	uint32_t unacked;	/* bytes that the server has not acknowledged */
 	uint32_t room;		/* bytes that may still come before the owner reads */
 	uint32_t retransmits;	/* of the same bytes, in a row; or probes without an answer */
-	uint32_t error;		/* why they cannot be sent at all: an errno, or 0 */
+	uint32_t error;		/* what the network said of them: an errno, or 0 */
+	bool held;		/* none of them has left this host, though there is room */
 	bool lossy;		/* on this path as much was lost before, and came through */
 };
 
@@ -210,6 +211,7 @@ struct conns {
 	struct lossy_path lossy[LOSSY_PATHS];
 	uint32_t capacity;
 	uint64_t walked_ns;	/* when the last walk over the queues began */
+	uint32_t viewed;	/* connections in which it found something */
 	uint32_t high;		/* no connection at or above this index */
 	uint32_t open;		/* connections held */
 	uint64_t closed;	/* connections seen to end */

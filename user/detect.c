@@ -237,7 +237,7 @@ static void see_again(const struct run *r, struct finding *f, const struct conn 
 	f->seen_ns = r->now_ns;
 	if (f->state != FINDING_SUSPECT || !f->checked || f->denied)
 		return;
-	if (r->now_ns <= f->suspected_ns)
+	if (r->now_ns <= f->suspected_ns || s->confidence < CONFIDENCE_MIN)
 		return;
 	f->state = FINDING_CONFIRMED;
 	f->confirmed_ns = r->now_ns;

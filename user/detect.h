@@ -25,9 +25,11 @@ enum finding_state {
 
 struct detector;
 
+#define CONFIDENCE_MIN 0.5
+
 struct symptom {
 	uint64_t since_ns;	/* when the trouble began */
-	double confidence;	/* 0..1 */
+	double confidence;	/* 0..1; below CONFIDENCE_MIN it stays a suspicion */
 	char why[128];		/* evidence in words, no text of the client's in it */
 };
 

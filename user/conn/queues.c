@@ -60,12 +60,13 @@ void conns_apply_queues(struct conns *t, const struct queues *q, uint64_t now_ns
 
 	if (!c || !c->used || c->cookie != q->cookie || c->gen != q->gen)
 		return;
+	t->viewed++;
 	v = &c->view;
 	if (!q->unread)
 		v->unread_ns = 0;
 	else if (!v->unread_ns || q->unread < v->unread)
 		v->unread_ns = now_ns;
-	if (!q->retransmits)
+	if (!q->retransmits && !q->held)
 		v->stalled_ns = 0;
 	else if (!v->stalled_ns)
 		v->stalled_ns = now_ns;
@@ -75,12 +76,14 @@ void conns_apply_queues(struct conns *t, const struct queues *q, uint64_t now_ns
 	v->room = q->room;
 	v->retransmits = q->retransmits;
 	v->error = q->error;
+	v->held = q->held;
 	v->lossy = q->retransmits && is_lossy(t, c, now_ns);
 }
 
 void conns_queues_begin(struct conns *t, uint64_t now_ns)
 {
 	t->walked_ns = now_ns;
+	t->viewed = 0;
 }
 
 void conns_queues_end(struct conns *t)
