@@ -173,7 +173,6 @@ static bool is_ended(const struct slot *s)
 }
 
 #define TCP_STATE_CLOSE_WAIT 8
-#define UNREAD_NS	     NS_PER_S	/* what lies no longer is on its way */
 
 static enum stage stage_of(const struct slot *s)
 {
@@ -231,13 +230,6 @@ static void recognise(struct conn *c, const struct slot *s)
 	}
 }
 
-static enum activity activity_with_view(const struct conn *c)
-{
-	uint64_t lain_ns = elapsed_ns(c->view.unread_ns, c->view.asked_ns);
-
-	return conn_answer_is_unread(c) && lain_ns >= UNREAD_NS ? ACTIVITY_UNREAD : c->said;
-}
-
 static void refresh(struct conn *c, const struct slot *s)
 {
 	c->stage = stage_of(s);
@@ -269,7 +261,7 @@ static void refresh(struct conn *c, const struct slot *s)
 	c->rtt_sq_us2 = s->rtt_sq_us2;
 	if (c->said != ACTIVITY_FAILED_TXN)
 		c->defused_rx_bytes = 0;
-	c->activity = activity_with_view(c);
+	conn_queues_settle(c);
 }
 
 static void read_startup(struct conn *c, const struct rec_startup *r)
