@@ -99,6 +99,8 @@ static void note_ended(struct conns *t, const struct conn *c)
 		return;
 	n = &t->ended[t->ended_count++ % ENDED_KEPT];
 	*n = (struct ended){
+		.cookie = c->cookie,
+		.slot = c->slot,
 		.pid = c->pid,
 		.start_ticks = c->start_ticks,
 		.remote = c->remote,
@@ -174,13 +176,16 @@ static bool is_ended(const struct slot *s)
 
 #define TCP_STATE_CLOSE_WAIT 8
 
-static enum stage stage_of(const struct slot *s)
+/* As far as the slot says it; whether a connection that is ready does well, conn/stage.c. */
+static enum stage stage_of(const struct conn *c, const struct slot *s)
 {
 	if (is_ended(s))
 		return STAGE_TERMINATED;
 	if (s->tcp_state == TCP_STATE_CLOSE_WAIT)
 		return STAGE_DEGRADED;
-	return s->phase < PHASE_READY ? STAGE_ESTABLISHING : STAGE_READY;
+	if (s->phase < PHASE_READY)
+		return STAGE_ESTABLISHING;
+	return c->stage == STAGE_DEGRADED || c->stage == STAGE_RECOVERING ? c->stage : STAGE_READY;
 }
 
 static bool is_busy(const struct slot *s)
@@ -232,7 +237,7 @@ static void recognise(struct conn *c, const struct slot *s)
 
 static void refresh(struct conn *c, const struct slot *s)
 {
-	c->stage = stage_of(s);
+	c->stage = stage_of(c, s);
 	c->said = activity_of(s);
 	c->status = s->status;
 	c->answered = s->answered;
@@ -419,6 +424,19 @@ void conns_holders_end(struct conns *t)
 	}
 }
 
+void conns_apply_lending(struct conns *t, uint64_t cookie, enum lending lending, uint64_t now_ns)
+{
+	struct conn *c = conns_find_cookie(t, cookie);
+
+	if (!c)
+		return;
+	if (lending != LENDING_LENT)
+		c->lent_ns = 0;
+	else if (c->lending != LENDING_LENT)
+		c->lent_ns = now_ns;
+	c->lending = (uint8_t)lending;
+}
+
 static bool same_endpoint(const void *table, uint32_t n, const void *key)
 {
 	const struct conn *a = &((const struct conn *)table)[n], *b = key;
@@ -510,9 +528,17 @@ bool conn_is_opaque(const struct conn *c)
 	return c->tls || c->gss || c->compressed;
 }
 
+void conn_apply_pause(struct conn *c, uint64_t from_ns, bool paused, uint64_t now_ns)
+{
+	c->paused_ns += elapsed_ns(from_ns > c->last_ns ? from_ns : c->last_ns, now_ns);
+	c->paused = paused;
+	c->paused_at_ns = now_ns;
+}
+
 uint64_t conn_quiet_ns(const struct conn *c, uint64_t now_ns)
 {
-	uint64_t quiet_ns = elapsed_ns(c->last_ns, now_ns);
+	uint64_t until_ns = c->paused ? c->paused_at_ns : now_ns;
+	uint64_t quiet_ns = elapsed_ns(c->last_ns, until_ns);
 
 	return quiet_ns > c->paused_ns ? quiet_ns - c->paused_ns : 0;
 }

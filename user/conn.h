@@ -139,13 +139,18 @@ struct conn {
 
 	/*
 	 * Of the time since last_ns, how much the owner could not run (stopped, frozen,
-	 * traced): no fault of its.  Nothing counts while it cannot.
+	 * traced): no fault of its.  Nothing counts while it cannot: the quiet clock
+	 * stands where it stood at paused_at_ns.
 	 */
-	uint64_t paused_ns;
+	uint64_t paused_ns, paused_at_ns;
 	bool paused;
 
+	/* When it last had trouble, and its last_ns then; 0: never.  See conn/stage.c. */
+	uint64_t trouble_ns, trouble_last_ns;
+
+	/* the pool's word, by its latest reading; see gopools.h */
 	uint8_t lending;	/* enum lending */
-	uint64_t lent_ns;	/* since when at least; 0: not lent */
+	uint64_t lent_ns;	/* lent at each reading since then; 0: not lent */
 	struct sock_view view;
 
 	/* byte counters as of the last segment seen, as tcp_info counts them */
@@ -167,6 +172,8 @@ struct conn {
 
 /* A connection that is over, for those who keep account of pools. */
 struct ended {
+	uint64_t cookie;
+	uint32_t slot;
 	uint32_t pid, start_ticks;
 	struct addr remote;
 	const struct protocol *protocol;
@@ -243,6 +250,9 @@ void conns_holders_begin(struct conns *t);
 void conns_apply_holder(struct conns *t, const struct holder *h);
 void conns_holders_end(struct conns *t);
 
+/* Folds in what its pool says of connection `cookie`; nothing happens when there is none. */
+void conns_apply_lending(struct conns *t, uint64_t cookie, enum lending lending, uint64_t now_ns);
+
 /*
  * Begins and ends one walk over the queues of all quiet connections; between the two,
  * one call for each that has something in them.  Of the others they are empty.
@@ -256,6 +266,19 @@ void conns_queues_end(struct conns *t);
  * endpoint (EVIDENCE_ENDPOINT, EVIDENCE_SERVER, EVIDENCE_PORT).
  */
 void conns_guess_protocols(struct conns *t);
+
+/*
+ * Moves every connection to its stage (conn/stage.c), once a look, after all that is
+ * known of it was folded in.
+ */
+void conns_judge_stages(struct conns *t, uint64_t now_ns);
+
+/*
+ * Its owner was looked at, at `now_ns`: it could not run for all the time since
+ * `from_ns` (now_ns: for none), and it cannot now (`paused`).  A pause counts from the
+ * last byte on at most.
+ */
+void conn_apply_pause(struct conn *c, uint64_t from_ns, bool paused, uint64_t now_ns);
 
 struct conn *conns_find_id(struct conns *t, const char *id);
 struct conn *conns_find_cookie(struct conns *t, uint64_t cookie);

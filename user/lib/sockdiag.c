@@ -14,6 +14,7 @@
 
 #include "lib/cleanup.h"
 #include "lib/sockdiag.h"
+#include "lib/sockfd.h"
 
 #define TCP_STATE_CLOSE_WAIT 8
 
@@ -150,6 +151,8 @@ int sockdiag_ask(const struct sock_name *name, struct sock_facts *ret)
 	struct sock_facts f = {};
 	int r = exchange(name, SOCK_DIAG_BY_FAMILY, 0, &f);
 
+	if (r == -ENOENT)	/* the socket is gone, or the kernel's module never came */
+		return sockfd_ask(name, ret);
 	if (!r)
 		*ret = f;
 	return r;
