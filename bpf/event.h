@@ -235,6 +235,14 @@ struct rec_stalled {
 	struct queues queues;
 };
 
+/* Who sends on a connection that several processes hold, keyed by slot. */
+struct senders {
+	__u32 gen;
+	__u32 tgid;		/* the last one; 0: none yet */
+	__u32 turns;		/* how often another sent than the one before */
+	__u32 pad;
+};
+
 _Static_assert(sizeof(struct queues) == 40, "queues is ABI");
 _Static_assert(sizeof(struct rec_stalled) == 72, "rec_stalled is ABI");
 /* A Go program's own pool: where its sql.DB lies.  About no connection, so no slot. */

@@ -175,6 +175,7 @@ static bool is_ended(const struct slot *s)
 }
 
 #define TCP_STATE_CLOSE_WAIT 8
+#define TURNS		     2	/* one may be a connection that is handed over */
 
 /* As far as the slot says it; whether a connection that is ready does well, conn/stage.c. */
 static enum stage stage_of(const struct conn *c, const struct slot *s)
@@ -435,6 +436,14 @@ void conns_apply_lending(struct conns *t, uint64_t cookie, enum lending lending,
 	else if (c->lending != LENDING_LENT)
 		c->lent_ns = now_ns;
 	c->lending = (uint8_t)lending;
+}
+
+void conn_apply_turns(struct conn *c, uint32_t turns, uint64_t now_ns)
+{
+	if (c->holders < 2 || turns < TURNS)
+		c->shared_ns = 0;
+	else if (!c->shared_ns)
+		c->shared_ns = now_ns;
 }
 
 static bool same_endpoint(const void *table, uint32_t n, const void *key)

@@ -113,6 +113,7 @@ struct conn {
 	uint32_t uid;
 	char comm[16];
 	uint32_t holders;	/* processes that have it open; 0 not counted */
+	uint64_t shared_ns;	/* since when several were seen to send in turn; 0: were not */
 
 	/* what it speaks */
 	const struct protocol *protocol;	/* NULL: not recognised */
@@ -252,6 +253,9 @@ void conns_holders_end(struct conns *t);
 
 /* Folds in what its pool says of connection `cookie`; nothing happens when there is none. */
 void conns_apply_lending(struct conns *t, uint64_t cookie, enum lending lending, uint64_t now_ns);
+
+/* Its holders have sent on it in turn `turns` times, A, B, A being two. */
+void conn_apply_turns(struct conn *c, uint32_t turns, uint64_t now_ns);
 
 /*
  * Begins and ends one walk over the queues of all quiet connections; between the two,

@@ -59,6 +59,7 @@ struct detector {
 	 * NULL: its state and byte counters do, and nothing is under way.
 	 */
 	bool (*agrees)(const struct conn *c, const struct sock_facts *facts);
+	bool at_work;	/* it is found on connections that work: that one goes on is no regret */
 };
 REGISTRY(detector);
 

@@ -351,6 +351,7 @@ void engine_tick(struct engine *e, uint64_t now_ns)
 	read_slots(e);
 	walk_queues_when_due(e);
 	count_holders_when_due(e);
+	turns_step(&e->turns, e->events, &e->conns, now_ns);
 	if (e->pauses)
 		pauses_step(e->pauses, &e->conns,
 			    detect_conf_least_grace_ns(&e->config.detect), now_ns);

@@ -13,7 +13,8 @@ detectors:
   idle-in-txn: { enabled: false }
   unread: { grace: %s }
   close-wait: { grace: 2s }
-  half-dead: { sure: %d }
+  half-dead: { grace: 4s, sure: %d }
+  shared: { grace: 2s }
 """
 
 
@@ -142,6 +143,40 @@ def closing(b):
     true(not app.say("query select 1").ok, "the client notices")
     tap.wait_for(lambda: not d.conn_of(app.pid), 5, "the connection to be gone")
     same(found(d, app.pid), [], "findings")
+
+
+@tap.test("two processes that use one connection are found", limit=90)
+def forked(b):
+    pg = shared.get()
+    d = daemon.Daemon(b, config())
+    app = client.Client(b, pg, "libpq")
+    app.must("query select 1")
+    app.must("share 400")
+
+    def used():
+        app.say("query select 1")
+        return [f for f in d.leaks() if (f["pid"], f["kind"]) == (app.pid, "shared")
+                and f["state"] == "confirmed"]
+    f = tap.wait_for(used, 60, "shared, confirmed", pause=0.3)[0]
+    true("2 processes" in f["evidence"], f["evidence"])
+    refused = d.cli("--json", "fix", f["id"], "--yes")
+    same(refused.code, 7, f"nobody knows whose it is: {refused.out} {refused.err}")
+    same(d.ask("status")[0]["regretted"] if "regretted" in d.ask("status")[0] else 0, 0, "regret")
+
+
+@tap.test("a child that inherited it and does nothing with it is none", limit=90)
+def inherited(b):
+    pg = shared.get()
+    d = daemon.Daemon(b, config())
+    app = client.Client(b, pg, "libpq")
+    app.must("query select 1")
+    app.must("fork")
+    tap.wait_for(lambda: (d.conn_of(app.pid) or {}).get("holders") == 2, 40, "two holders")
+    end = time.monotonic() + 6
+    while time.monotonic() < end:
+        app.must("query select 1")
+        same(found(d, app.pid), [], "findings")
+        time.sleep(0.2)
 
 
 def far_server(b):

@@ -342,6 +342,16 @@ static uint32_t number(const struct words *w, const char *key)
 	return n;
 }
 
+static void do_turns(struct sim *s, const struct words *w)
+{
+	struct client *c = sim_client(s, w, 1);
+
+	if (c && w->count > 2)
+		(void)sscanf(w->word[2], "%u", &c->turns);
+	else
+		sim_broken(s, "turns NAME N");
+}
+
 /* From now on this lies in its queues. */
 static void do_queues(struct sim *s, const struct words *w)
 {
@@ -518,6 +528,16 @@ static void walk_queues(struct sim *s)
 	conns_queues_end(&s->conns);
 }
 
+static void count_turns(struct sim *s)
+{
+	for (size_t i = 0; i < s->client_count; i++) {
+		struct conn *c = conns_find_cookie(&s->conns, s->clients[i].cookie);
+
+		if (c)
+			conn_apply_turns(c, s->clients[i].turns, s->now_ns);
+	}
+}
+
 /* The second source agrees, unless the story has it otherwise. */
 static void check_findings(struct sim *s)
 {
@@ -537,6 +557,7 @@ static void do_tick(struct sim *s, const struct words *w)
 	walk_queues(s);
 	if (!s->uncounted)
 		count_holders(s);
+	count_turns(s);
 	conns_guess_protocols(&s->conns);
 	apply_pauses(s);
 	conns_judge_stages(&s->conns, s->now_ns);
@@ -559,7 +580,8 @@ bool sim_happen(struct sim *s, const struct words *w)
 		{ "thaw", do_thaw },	   { "stop", do_stop },	      { "resume", do_resume },
 		{ "cut", do_cut },	   { "close", do_close },     { "vanish", do_vanish },
 		{ "defused", do_defused }, { "deny", do_deny },	      { "order", do_order },
-		{ "notify", do_notify },   { "queues", do_queues },   { "tick", do_tick },
+		{ "notify", do_notify },   { "queues", do_queues },  { "turns", do_turns },
+		   { "tick", do_tick },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {

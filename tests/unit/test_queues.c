@@ -245,8 +245,8 @@ static void half_dead_is_sure_when_it_lasts(void **state)
 		uint32_t retransmits, error, held, seconds;
 		double confidence; /* 0: nothing is said */
 	} rows[] = {
-		{ 1, 0, 0, 60, 0 },	       { 2, 0, 0, 0, 0 },	   { 2, 0, 0, 1, 0.3 },
-		{ 7, 0, 0, 60, 0.3 },	       { 8, 0, 0, 60, 0.95 },	   { 0, 0, 1, 1, 0.3 },
+		{ 1, 0, 0, 60, 0 },	       { 2, 0, 0, 0, 0.3 },	   { 2, 0, 0, 1, 0.3 },
+		{ 7, 0, 0, 60, 0.3 },	       { 8, 0, 0, 60, 0.95 },	   { 0, 0, 1, 0, 0.3 },
 		{ 0, 0, 1, 10, 0.95 },	       { 1, EHOSTUNREACH, 0, 10, 0.95 },
 		{ 1, ENETUNREACH, 0, 9, 0.3 }, { 1, ECONNREFUSED, 0, 60, 0 },
 	};
@@ -325,6 +325,26 @@ static void close_wait_is_less_sure_of_what_lay_idle(void **state)
 	assert_false(found(w, "close-wait", 61));
 }
 
+static void shared_takes_two_that_come_back(void **state)
+{
+	struct world *w = *state;
+	struct symptom s;
+
+	w->c->holders = 2;
+	conn_apply_turns(w->c, 1, AT(10));
+	assert_false(found(w, "shared", 1000));	/* handed over */
+	conn_apply_turns(w->c, 2, AT(20));
+	conn_apply_turns(w->c, 9, AT(40));
+	assert_false(found(w, "shared", 49));
+	assert_true(says(w, "shared", 50, &s));
+	assert_int_equal(s.since_ns, AT(20));
+	w->c->holders = 1;
+	assert_false(found(w, "shared", 50));
+	conn_apply_turns(w->c, 9, AT(60));
+	w->c->holders = 2;
+	assert_false(found(w, "shared", 1000));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -342,6 +362,7 @@ int main(void)
 		TEST(what_came_through_once_is_held_against_its_path),
 		TEST(half_dead_is_borne_out_by_silence),
 		TEST(close_wait_is_less_sure_of_what_lay_idle),
+		TEST(shared_takes_two_that_come_back),
 	};
 
 	return cmocka_run_group_tests_name("queues", tests, NULL, NULL);

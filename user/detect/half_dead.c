@@ -12,7 +12,7 @@
  *   - at `retransmissions` in a row (3; the kernel's probe of the tail, sent before its
  *     timer counts, is the first) it is a suspicion, no more;
  *   - it is sure when the bytes cannot even leave this host (no route, no link) or the network
- *     says that the server cannot be reached, and that for `outage` (10s: links flap, laptops
+ *     says that the server cannot be reached, and that for the grace (10 s: links flap, laptops
  *     wake up without a network);
  *   - else at `sure` in a row (9: some 50 s at the usual 200 ms), which outlasts restarts of
  *     switches and moves of virtual machines;
@@ -36,7 +36,7 @@
 #define SURE	  0.95
 
 struct conf {
-	uint64_t retransmissions, sure, outage_ns;
+	uint64_t retransmissions, sure;
 };
 
 static const struct param params[] = {
@@ -44,8 +44,6 @@ static const struct param params[] = {
 	  offsetof(struct conf, retransmissions), 3, 2, 15 },
 	{ "sure", "of the same bytes in a row, to be confirmed", PARAM_UINT,
 	  offsetof(struct conf, sure), 9, 3, 16 },
-	{ "outage", "of this host's own network, to be confirmed", PARAM_NS,
-	  offsetof(struct conf, outage_ns), 10 * NS_PER_S, 100 * NS_PER_MS, 3600 * NS_PER_S },
 	{ 0 },
 };
 
@@ -60,10 +58,11 @@ static bool cannot_leave(const struct sock_view *v)
 	return v->held || v->error == EHOSTUNREACH || v->error == ENETUNREACH;
 }
 
-static bool is_sure(const struct sock_view *v, const struct conf *conf, uint64_t now_ns)
+static bool is_sure(const struct sock_view *v, const struct conf *conf, uint64_t grace_ns,
+		    uint64_t now_ns)
 {
 	if (cannot_leave(v))
-		return elapsed_ns(v->stalled_ns, now_ns) >= conf->outage_ns;
+		return elapsed_ns(v->stalled_ns, now_ns) >= grace_ns;
 	return sent_again(v) >= conf->sure;
 }
 
@@ -90,11 +89,10 @@ static bool check(const struct conn *c, const struct pool *p, const struct detec
 	(void)p;
 	if (c->tcp_state != TCP_STATE_ESTABLISHED || !conn_is_listed(c) || !v->unacked)
 		return false;
-	if ((!cannot_leave(v) && (sent_again(v) < conf->retransmissions || v->lossy)) ||
-	    !v->stalled_ns || elapsed_ns(v->stalled_ns, now_ns) < base->grace_ns)
+	if (!cannot_leave(v) && (sent_again(v) < conf->retransmissions || v->lossy))
 		return false;
 	ret->since_ns = c->last_ns;
-	ret->confidence = is_sure(v, conf, now_ns) ? SURE : SUSPECTED;
+	ret->confidence = is_sure(v, conf, base->grace_ns, now_ns) ? SURE : SUSPECTED;
 	explain(c, now_ns, ret);
 	return true;
 }
@@ -109,7 +107,7 @@ static bool agrees(const struct conn *c, const struct sock_facts *facts)
 static const struct detector half_dead = {
 	.name = "half-dead",
 	.summary = "the server is gone and nobody was told",
-	.grace_ns = 500 * NS_PER_MS,
+	.grace_ns = 10 * NS_PER_S,
 	.params = params,
 	.conf_size = sizeof(struct conf),
 	.check = check,
