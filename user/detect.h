@@ -25,9 +25,11 @@ enum finding_state {
 
 struct detector;
 
+#define CONFIDENCE_MIN 0.5
+
 struct symptom {
 	uint64_t since_ns;	/* when the trouble began */
-	double confidence;	/* 0..1 */
+	double confidence;	/* 0..1; below CONFIDENCE_MIN it stays a suspicion */
 	char why[128];		/* evidence in words, no text of the client's in it */
 };
 
@@ -57,6 +59,7 @@ struct detector {
 	 * NULL: its state and byte counters do, and nothing is under way.
 	 */
 	bool (*agrees)(const struct conn *c, const struct sock_facts *facts);
+	bool at_work;	/* it is found on connections that work: that one goes on is no regret */
 };
 REGISTRY(detector);
 

@@ -84,6 +84,7 @@ struct tcp_sock {
 	u32 rcv_wup;
 	u32 snd_una;
 	u32 snd_nxt;
+	u32 snd_wnd;
 	u32 write_seq;
 	u32 srtt_us;
 	u32 mdev_us;
