@@ -45,7 +45,7 @@ int BPF_PROG(on_send, struct sock *sk, int ret, int flags)
 
 	if (ret <= 0)
 		return 0;
-	s = slot_of(sk, &index);
+	s = slot_of(sk, false, &index);
 	if (!s || s->phase != PHASE_READY)
 		return 0;
 	if (cfg_evidence == TIER_TRANSACTIONS && s->status != 'I')

@@ -114,7 +114,7 @@ int BPF_PROG(on_segment, struct sock *sk, struct sk_buff *skb)
 	__u32 index;
 	__u8 before, next;
 
-	s = slot_of(sk, &index);
+	s = slot_of(sk, true, &index);
 	if (!s)
 		return 0;
 	before = s->phase;
