@@ -102,6 +102,7 @@ struct tcp_skb_cb {
 };
 
 struct sk_buff {
+	struct rb_node rbnode;
 	char cb[48];
 	unsigned int len;
 	unsigned int data_len;
