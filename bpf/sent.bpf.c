@@ -133,6 +133,14 @@ __noinline __u32 read_sent(__u64 address, __u32 seq, __u32 max)
 	return copy_frags(&c);
 }
 
+/* The same of the last `bytes` that were written: what was just sent. */
+__noinline __u32 read_last(__u64 address, __u32 bytes, __u32 max)
+{
+	const struct tcp_sock *tp = kernel_cast(struct tcp_sock, address);
+
+	return read_sent(address, tp->write_seq - bytes, max);
+}
+
 /* One buffer of the socket's out-of-order queue; see read_early(). */
 static __always_inline __u32 copy_early(__u64 address, __u32 seq, __u32 at, __u32 max)
 {

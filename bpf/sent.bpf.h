@@ -62,6 +62,7 @@ static __always_inline __u64 frag_address(const struct frag *f, __u32 offset)
 }
 
 __u32 read_sent(__u64 address, __u32 seq, __u32 max);
+__u32 read_last(__u64 address, __u32 bytes, __u32 max);
 __u32 read_early(__u64 address, __u32 seq, __u32 at, __u32 max);
 __u32 early_bytes(__u64 address, __u32 seq);
 

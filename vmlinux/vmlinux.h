@@ -133,7 +133,12 @@ struct pt_regs {
 	unsigned long r15, r14, r13, r12, bp, bx, ax, ip, sp;
 };
 
+struct mm_struct {
+	unsigned long start_stack;
+};
+
 struct task_struct {
+	struct mm_struct *mm;
 	int tgid;
 	struct thread_struct thread;
 	struct task_struct *group_leader;
