@@ -41,7 +41,7 @@ static __always_inline void opened(const struct sock *sk)
 	fill_owner(s);
 	slot_unlock(s);
 	if (cfg_evidence != TIER_OFF)
-		take_snapshot(&connects, index, s->gen);
+		take_snapshot(&connects, index, s->gen, COUNT_CONNECT_LOST);
 }
 
 static __always_inline void established(const struct sock *sk, struct slot *s)

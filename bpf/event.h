@@ -143,7 +143,8 @@ struct statement {
 	__u32 gen;
 	__u32 size;		/* of the whole text */
 	__u32 copied;		/* bytes valid in `bytes`; 0: prepared earlier, or no statement */
-	__u32 call;		/* 1: no statement but a function, called by its number */
+	__u16 call;		/* 1: no statement but a function, called by its number */
+	__u16 several;		/* 1: the last of a flight of several */
 	__u64 name;		/* it was prepared under: a hash, or MySQL's number; 0 none */
 	__u8 bytes[STATEMENT_MAX];
 };
@@ -302,6 +303,7 @@ struct shared {
 	X(STATEMENT_LOST, statement_lost, "statements not kept: no room or not readable")          \
 	X(PREPARED_LOST, prepared_lost, "statements not known: prepared unseen, or too many were")   \
 	X(SNAPSHOT_LOST, snapshot_lost, "stacks not kept: no room")                                \
+	X(CONNECT_LOST, connect_lost, "stacks of who connected not kept: no room")                 \
 	X(ADOPT_CLASH, adopt_clash, "connections that closed while they were being adopted")
 
 enum counter {

@@ -60,6 +60,6 @@ int BPF_PROG(on_send, struct sock *sk, int ret, int flags)
 	s = slot_of(sk, false, &index);
 	if (!s || !is_wanted(sk, s, ret))
 		return 0;
-	take_snapshot(&snapshots, index, s->gen);
+	take_snapshot(&snapshots, index, s->gen, COUNT_SNAPSHOT_LOST);
 	return 0;
 }

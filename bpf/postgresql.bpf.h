@@ -42,6 +42,7 @@ struct walk {
 	__u32 first;		/* bytes that were read at the very beginning */
 	__u32 said;		/* 1 more than where the last statement is; 0: none, or kept */
 	__u64 name;		/* it was prepared under, hashed; 0 none */
+	__u32 statements;	/* how many there are */
 	__u8 head[4] __attribute__((aligned(4)));	/* of a message cut by the end: its length, */
 	__u8 type;		/* its type */
 	__u8 have;		/* and how many bytes of its header were there */
@@ -300,6 +301,7 @@ static __always_inline void note_request(const struct asked *q, struct walk *w,
 		return;
 	w->name = name;
 	w->said = w->at.off + 1;
+	w->statements++;
 	if (type == 'P' && name != UNNAMED)
 		keep_named(q, w);
 }
@@ -387,6 +389,8 @@ static __always_inline int hear_requests(struct sock *sk, struct slot *s, __u32 
 	if (w && w->said)
 		keep_statement(address_of(sk), index, s->gen, seq + w->said - 1,
 			       w->said == 1 ? w->first : 0);
+	if (w && w->statements > 1)
+		statement_of_several(index);
 	if (asked & 0xffff)
 		s->flags = asked & ASKED_SYNC ? s->flags | SLOT_SYNC : s->flags & ~SLOT_SYNC;
 	return asked & 0xffff;

@@ -112,8 +112,8 @@ static __always_inline __u32 take_stack(struct stack_snapshot *kept, const struc
 	return 0;
 }
 
-/* Keeps it in `map` for the connection in slot `index`; only in its own process's context. */
-static __always_inline void take_snapshot(void *map, __u32 index, __u32 gen)
+/* Keeps it in `map` for the connection in slot `index`; only in the process's own context. */
+static __always_inline void take_snapshot(void *map, __u32 index, __u32 gen, enum counter lost)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct stack_snapshot *kept = snapshot_of(map, index);
@@ -121,7 +121,7 @@ static __always_inline void take_snapshot(void *map, __u32 index, __u32 gen)
 	bool again;
 
 	if (!kept) {
-		count(COUNT_SNAPSHOT_LOST);
+		count(lost);
 		return;
 	}
 	again = kept->gen == gen && kept->tid == tid;

@@ -346,6 +346,20 @@ static void decide(struct engine *e, struct finding *f)
 
 /* ---- the path */
 
+/* detect -> policy -> repair */
+static void judge(struct engine *e)
+{
+	detect_run(&e->detect, &e->config.detect, &e->conns, &e->levels, e->now_ns, on_finding, e);
+	findings_for_each(&e->detect, f) {
+		if (e->culprits)
+			culprits_want(e->culprits, f);
+		if (f->state == FINDING_SUSPECT && !f->checked)
+			check_suspect(e, f);
+		else if (f->state == FINDING_CONFIRMED)
+			decide(e, f);
+	}
+}
+
 void engine_tick(struct engine *e, uint64_t now_ns)
 {
 	e->now_ns = now_ns;
@@ -361,19 +375,15 @@ void engine_tick(struct engine *e, uint64_t now_ns)
 			    detect_conf_least_grace_ns(&e->config.detect), now_ns);
 	conns_judge_stages(&e->conns, now_ns);
 	gopools_step(e->gopools, now_ns);
-	levels_update(&e->levels, &e->conns, now_ns);
 	gopools_tell(e->gopools, &e->levels);
-	detect_run(&e->detect, &e->config.detect, &e->conns, &e->levels, now_ns, on_finding, e);
+	levels_update(&e->levels, &e->conns, now_ns);
 	if (e->culprits)
 		culprits_step(e->culprits, &e->detect, &e->levels);
-	findings_for_each(&e->detect, f) {
-		if (e->culprits)
-			culprits_want(e->culprits, f);
-		if (f->state == FINDING_SUSPECT && !f->checked)
-			check_suspect(e, f);
-		else if (f->state == FINDING_CONFIRMED)
-			decide(e, f);
-	}
+	if (e->journal)
+		journal_begin(e->journal);
+	judge(e);
+	if (e->journal)
+		(void)journal_end(e->journal);
 }
 
 int engine_ring_fd(const struct engine *e)
@@ -535,6 +545,12 @@ static int configure(struct engine *e, const struct engine_options *opt)
 	return r ? -EINVAL : 0;
 }
 
+static void use_limits(struct engine *e)
+{
+	e->levels.limits = e->config.limits;
+	e->levels.limit_count = e->config.limit_count;
+}
+
 static int open_stages(struct engine *e)
 {
 	uint32_t capacity = (uint32_t)e->config.connections;
@@ -548,6 +564,7 @@ static int open_stages(struct engine *e)
 		r = pauses_new(&e->pauses);
 	e->levels.shifted = on_shift;
 	e->levels.shifted_arg = e;
+	use_limits(e);
 	return r;
 }
 
@@ -623,5 +640,6 @@ int engine_reload(struct engine *e, char *why, size_t why_size)
 	}
 	config_done(&e->config);
 	e->config = fresh;
+	use_limits(e);
 	return 0;
 }

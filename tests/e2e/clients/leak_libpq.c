@@ -7,6 +7,7 @@
  *	binary SQL	as query, the result asked for in binary
  *	pipeline SQL	BEGIN and SQL in one flight, each with a Sync of its own
  *	prepare NAME SQL, execute NAME	the two apart
+ *	cancel MS	has a statement of a second cancelled after so long
  *	call N		calls a function by its number, in a transaction that is left open
  *	cursor N MS	reads N times from a cursor, MS apart, in a transaction
  *	copyin N MS	sends N rows of a COPY, MS apart, in a transaction
@@ -275,6 +276,21 @@ static void call(int number)
 	PQclear(r);
 }
 
+static void cancel(long ms)
+{
+	PGcancel *c = PQgetCancel(db);
+	char why[256] = "";
+	bool sent;
+
+	sent = c && PQsendQuery(db, "select pg_sleep(1)") == 1;
+	pause_ms(ms);
+	sent = sent && PQcancel(c, why, sizeof(why)) == 1;
+	PQfreeCancel(c);
+	for (PGresult *r; (r = PQgetResult(db));)
+		PQclear(r);
+	printf(sent ? "ok\n" : "error - cancel %s\n", why);
+}
+
 static void obey(char *word, char *rest)
 {
 	char *end = NULL;
@@ -300,6 +316,8 @@ static void obey(char *word, char *rest)
 		prepare(rest);
 	else if (!strcmp(word, "execute"))
 		answer(PQexecPrepared(db, rest, 0, NULL, NULL, NULL, 0));
+	else if (!strcmp(word, "cancel"))
+		cancel(n);
 	else if (!strcmp(word, "call"))
 		call((int)n);
 	else if (!strcmp(word, "cursor"))

@@ -39,7 +39,7 @@ def _bin(name):
 class Postgres:
     """Role `app` logs in by SCRAM, `postgres` by trust; database `shop`, table `account`."""
 
-    def __init__(self, max_connections=100, ssl=False, usual_port=False):
+    def __init__(self, max_connections=100, ssl=False, usual_port=False, **settings):
         self.address = own_address() if usual_port else "127.0.0.1"
         self.port = 5432 if usual_port else free_port()
         self.dir = tempfile.mkdtemp(prefix="plimsoll-pg-")
@@ -48,7 +48,7 @@ class Postgres:
         self.process = None
         try:
             self._create(ssl)
-            self._start(max_connections, ssl)
+            self._start(max_connections, ssl, settings)
             self._fill()
         except BaseException:
             self.close()
@@ -68,6 +68,7 @@ class Postgres:
         with open(os.path.join(self.data, "pg_hba.conf"), "w") as f:
             f.write("local all all trust\n"
                     "host all app all scram-sha-256\n"
+                    "host replication postgres all trust\n"
                     "host all all all trust\n")
         if ssl:
             key, cert = (os.path.join(self.data, n) for n in ("server.key", "server.crt"))
@@ -78,7 +79,7 @@ class Postgres:
             for path in (key, cert):
                 os.chown(path, user.pw_uid, user.pw_gid)
 
-    def _start(self, max_connections, ssl):
+    def _start(self, max_connections, ssl, more):
         settings = {
             "port": self.port, "listen_addresses": self.address if self.port == 5432 else "127.0.0.1,::1",
             "unix_socket_directories": self.dir, "max_connections": max_connections,
@@ -86,6 +87,7 @@ class Postgres:
             "logging_collector": "off", "log_line_prefix": "%m [%p] %a %c ",
             "log_disconnections": "on", "ssl": "on" if ssl else "off",
         }
+        settings.update(more)
         command = self.as_user + [_bin("postgres"), "-D", self.data]
         for key, value in settings.items():
             command += ["-c", f"{key}={value}"]
