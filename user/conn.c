@@ -98,6 +98,9 @@ static void note_ended(struct conns *t, const struct conn *c)
 		return;
 	n = &t->ended[t->ended_count++ % ENDED_KEPT];
 	*n = (struct ended){
+		.cookie = c->cookie,
+		.slot = c->slot,
+		.uid = c->uid,
 		.pid = c->pid,
 		.start_ticks = c->start_ticks,
 		.remote = c->remote,
@@ -109,6 +112,7 @@ static void note_ended(struct conns *t, const struct conn *c)
 	};
 	memcpy(n->user, c->user, sizeof(n->user));
 	memcpy(n->database, c->database, sizeof(n->database));
+	memcpy(n->comm, c->comm, sizeof(n->comm));
 }
 
 static void end_conn(struct conns *t, struct conn *c)

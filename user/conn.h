@@ -135,6 +135,14 @@ struct conn {
 
 	uint8_t lending;	/* enum lending */
 	uint64_t lent_ns;	/* since when at least; 0: not lent */
+
+	/*
+	 * On how many occasions its owner dialled another since this one came to rest, and
+	 * when first: one that it put to work, or, where this one was never used, one that
+	 * was not either.  Set by stage level, see level/history.h.
+	 */
+	uint64_t overtaken_ns;
+	uint32_t overtaken;
 	struct sock_view view;
 
 	/* byte counters as of the last segment seen, as tcp_info counts them */
@@ -156,6 +164,10 @@ struct conn {
 
 /* A connection that is over, for those who keep account of pools. */
 struct ended {
+	uint64_t cookie;
+	uint32_t slot;
+	uint32_t uid;
+	char comm[16];
 	uint32_t pid, start_ticks;
 	struct addr remote;
 	const struct protocol *protocol;

@@ -45,9 +45,12 @@ int levels_init(struct levels *l, uint32_t conn_capacity)
 	l->pools = calloc(conn_capacity, sizeof(*l->pools));
 	l->windows = calloc(conn_capacity, sizeof(*l->windows));
 	l->readings = calloc(conn_capacity, sizeof(*l->readings));
+	l->pasts = calloc(conn_capacity, sizeof(*l->pasts));
+	l->lately = calloc(LATELY, sizeof(*l->lately));
 	l->of_conn = calloc(conn_capacity, sizeof(*l->of_conn));
 	l->moved = calloc(conn_capacity, sizeof(*l->moved));
-	if (!l->pools || !l->windows || !l->readings || !l->of_conn || !l->moved ||
+	if (!l->pools || !l->windows || !l->readings || !l->pasts ||
+	    !l->lately || !l->of_conn || !l->moved ||
 	    index_init(&l->by_key, conn_capacity) < 0) {
 		levels_done(l);
 		return -ENOMEM;
@@ -60,6 +63,8 @@ void levels_done(struct levels *l)
 	free(l->pools);
 	free(l->windows);
 	free(l->readings);
+	free(l->pasts);
+	free(l->lately);
 	free(l->of_conn);
 	free(l->moved);
 	index_done(&l->by_key);
@@ -124,11 +129,20 @@ static bool same_pool(const void *pools, uint32_t n, const void *conn)
 	       strcmp(p->database, c->database) == 0;
 }
 
-static uint32_t find_or_add(struct levels *l, const struct conn *c, uint64_t second)
+/* What is left of the pool of `c` that has none open; NULL: nothing is known of it. */
+static struct pool *find_lately(const struct levels *l, const struct conn *c)
+{
+	for (uint32_t i = 0; i < LATELY; i++)
+		if (l->lately[i].pid == c->pid && same_pool(l->lately, i, c))
+			return &l->lately[i];
+	return NULL;
+}
+
+static uint32_t find_or_add(struct levels *l, const struct conn *c, uint64_t now_ns)
 {
 	uint64_t hash = hash_key(l, c->pid, &c->remote, c->user, c->database);
 	uint32_t n = index_find(&l->by_key, hash, same_pool, l->pools, c);
-	struct pool *p;
+	struct pool *p, *before;
 
 	if (n != INDEX_NONE || l->count == l->capacity)
 		return n;
@@ -144,8 +158,14 @@ static uint32_t find_or_add(struct levels *l, const struct conn *c, uint64_t sec
 	memcpy(p->user, c->user, sizeof(p->user));
 	memcpy(p->database, c->database, sizeof(p->database));
 	memcpy(p->comm, c->comm, sizeof(p->comm));
+	before = find_lately(l, c);
+	if (before) {
+		p->history = before->history;
+		before->pid = 0;
+	}
 	memset(&l->windows[n], 0, sizeof(l->windows[n]));
-	l->windows[n].second = second;
+	l->windows[n].second = now_ns / NS_PER_S;
+	history_begin(&p->history, now_ns);
 	index_put(&l->by_key, hash, n);
 	return n;
 }
@@ -155,6 +175,8 @@ static void drop_pool(struct levels *l, uint32_t n)
 {
 	uint32_t last = --l->count;
 
+	if (l->pools[n].pid)
+		l->lately[l->lately_next++ % LATELY] = l->pools[n];
 	index_remove(&l->by_key, hash_pool(l, &l->pools[n]), n);
 	if (n == last)
 		return;
@@ -233,13 +255,63 @@ static void settle(struct pool *p, const struct window *w)
 	p->watermark = level_watermark(p->rtt_var_ms2, p->jitter_rate, p->decay_factor);
 }
 
-static void begin_update(struct levels *l, uint32_t high, uint64_t second)
+/* Of one whose pool was never seen with a connection, a pool without one is made. */
+static struct pool *pool_of_ended(struct levels *l, const struct ended *e)
 {
+	struct conn key = {
+		.pid = e->pid,
+		.start_ticks = e->start_ticks,
+		.remote = e->remote,
+		.protocol = e->protocol,
+	};
+	uint32_t n;
+	struct pool *p;
+
+	memcpy(key.user, e->user, sizeof(key.user));
+	memcpy(key.database, e->database, sizeof(key.database));
+	n = index_find(&l->by_key, hash_key(l, e->pid, &e->remote, e->user, e->database), same_pool,
+		       l->pools, &key);
+	if (n != INDEX_NONE)
+		return &l->pools[n];
+	p = find_lately(l, &key);
+	if (p)
+		return p;
+	p = &l->lately[l->lately_next++ % LATELY];
+	*p = (struct pool){
+		.pid = e->pid,
+		.start_ticks = e->start_ticks,
+		.uid = e->uid,
+		.endpoint = e->remote,
+		.protocol = e->protocol,
+	};
+	memcpy(p->user, e->user, sizeof(p->user));
+	memcpy(p->database, e->database, sizeof(p->database));
+	memcpy(p->comm, e->comm, sizeof(p->comm));
+	return p;
+}
+
+static void take_ended(struct levels *l, const struct conns *t, uint64_t now_ns)
+{
+	if (t->ended_count - l->ended_taken > ENDED_KEPT)
+		l->ended_taken = t->ended_count - ENDED_KEPT;
+	for (; l->ended_taken < t->ended_count; l->ended_taken++) {
+		const struct ended *e = &t->ended[l->ended_taken % ENDED_KEPT];
+
+		if (e->pid && e->slot < l->conn_capacity)
+			history_ended(&pool_of_ended(l, e)->history, &l->pasts[e->slot], e, now_ns);
+	}
+}
+
+static void begin_update(struct levels *l, uint32_t high, uint64_t now_ns)
+{
+	uint64_t second = now_ns / NS_PER_S;
+
 	for (uint32_t i = 0; i < l->count; i++) {
 		struct pool *p = &l->pools[i];
 
 		p->open = p->in_use = p->idle = p->in_txn = p->unknown = 0;
 		window_move(&l->windows[i], second);
+		history_begin(&p->history, now_ns);
 	}
 	if (high > l->high)
 		l->high = high;
@@ -268,24 +340,27 @@ static void drop_empty(struct levels *l)
 
 void levels_update(struct levels *l, const struct conns *t, uint64_t now_ns)
 {
-	uint64_t second = now_ns / NS_PER_S;
 	uint32_t high = t->high < l->conn_capacity ? t->high : l->conn_capacity;
 
-	begin_update(l, high, second);
+	take_ended(l, t, now_ns);
+	begin_update(l, high, now_ns);
 	conns_for_each(t, c) {
 		uint32_t n = INDEX_NONE;
 
 		if (c->slot < high && conn_is_listed(c))
-			n = find_or_add(l, c, second);
+			n = find_or_add(l, c, now_ns);
 		if (n == INDEX_NONE)
 			continue;
 		l->of_conn[c->slot] = n;
 		count_conn(&l->pools[n], c);
 		measure(l, &l->windows[n], c, now_ns);
+		history_take(&l->pools[n].history, &l->pasts[c->slot], c, now_ns);
 	}
-	for (uint32_t i = 0; i < l->count; i++)
+	for (uint32_t i = 0; i < l->count; i++) {
 		if (l->pools[i].open)
 			settle(&l->pools[i], &l->windows[i]);
+		history_end(&l->pools[i].history, l->pools[i].open);
+	}
 	drop_empty(l);
 }
 

@@ -8,7 +8,7 @@
 #ifndef PLIMSOLL_LEVEL_H
 #define PLIMSOLL_LEVEL_H
 
-#include "conn.h"
+#include "level/history.h"
 
 struct pool {
 	/* identity */
@@ -25,7 +25,11 @@ struct pool {
 	double rtt_ms, rtt_var_ms2, jitter_rate, decay_factor;
 	uint32_t rtt_samples;	/* in the window; 0: the four above are not known */
 	uint32_t watermark;
+
+	struct history history;	/* see level/history.h */
 };
+
+#define LATELY 64
 
 struct levels {
 	struct pool *pools;
@@ -33,6 +37,14 @@ struct levels {
 	uint32_t *of_conn;	/* conn slot -> index in pools, or LEVEL_NONE */
 	struct window *windows;	/* of each pool: round trips of the last 60 s */
 	struct reading *readings;	/* of each conn slot: the sums last taken in */
+	struct past *pasts;	/* of each conn slot: as it was at the last update */
+	/*
+	 * Pools that have no connection at the moment: some open one for each query.  A
+	 * ring; pid 0: nothing there.
+	 */
+	struct pool *lately;
+	uint32_t lately_next;
+	uint64_t ended_taken;	/* of conns.ended_count */
 	uint32_t *moved;	/* work space: where a pool went when others were dropped */
 	struct index by_key;
 	uint32_t conn_capacity;
