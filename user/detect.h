@@ -117,6 +117,12 @@ int detect_conf_init(struct detect_conf *c);
 void detect_conf_done(struct detect_conf *c);
 struct detector_setting *detect_conf_find(struct detect_conf *c, const char *name);
 
+/* What became of the findings of one detector. */
+struct score {
+	const struct detector *detector;
+	uint64_t confirmed, regretted;
+};
+
 /* Findings lie in a table with holes; `count` is where it ends for now. */
 struct detect {
 	struct finding *findings;
@@ -126,6 +132,8 @@ struct detect {
 	uint64_t suspected, confirmed, retracted, mended;
 	uint64_t lost;		/* did not fit the table */
 	uint64_t regretted;	/* confirmed, and the connection went on working */
+	struct score *scores;	/* one for each registered detector */
+	size_t score_count;
 };
 
 /*
