@@ -13,12 +13,16 @@
 #include <string.h>
 #include <xxhash.h>
 
-#include "level.h"
+#include "level/demand.h"
+#include "level/lately.h"
+#include "level/line.h"
 #include "lib/clock.h"
+#include "lib/text.h"
 
 #define WINDOW_S       60
 #define HALF_LIFE_S    300.0
 #define STALEST_FACTOR 0.5
+#define FEW_SAMPLES    4	/* of fewer there is no saying that the network is calmer */
 
 struct sums {
 	uint64_t n, us, us2;
@@ -36,6 +40,7 @@ struct window {
 struct reading {
 	uint64_t cookie;
 	uint64_t us, us2;
+	uint64_t queries;
 	uint32_t n;
 };
 
@@ -44,13 +49,14 @@ int levels_init(struct levels *l, uint32_t conn_capacity)
 	*l = (struct levels){ .capacity = conn_capacity, .conn_capacity = conn_capacity };
 	l->pools = calloc(conn_capacity, sizeof(*l->pools));
 	l->windows = calloc(conn_capacity, sizeof(*l->windows));
+	l->demands = calloc(conn_capacity, sizeof(*l->demands));
 	l->readings = calloc(conn_capacity, sizeof(*l->readings));
 	l->pasts = calloc(conn_capacity, sizeof(*l->pasts));
 	l->lately = calloc(LATELY, sizeof(*l->lately));
 	l->of_conn = calloc(conn_capacity, sizeof(*l->of_conn));
 	l->moved = calloc(conn_capacity, sizeof(*l->moved));
-	if (!l->pools || !l->windows || !l->readings || !l->pasts ||
-	    !l->lately || !l->of_conn || !l->moved ||
+	if (!l->pools || !l->windows || !l->demands || !l->readings || !l->pasts || !l->lately ||
+	    !l->of_conn || !l->moved ||
 	    index_init(&l->by_key, conn_capacity) < 0) {
 		levels_done(l);
 		return -ENOMEM;
@@ -62,6 +68,7 @@ void levels_done(struct levels *l)
 {
 	free(l->pools);
 	free(l->windows);
+	free(l->demands);
 	free(l->readings);
 	free(l->pasts);
 	free(l->lately);
@@ -119,30 +126,44 @@ static uint64_t hash_pool(const struct levels *l, const struct pool *p)
 	return hash_key(l, p->pid, &p->endpoint, p->user, p->database);
 }
 
-static bool same_pool(const void *pools, uint32_t n, const void *conn)
+bool pool_owns(const struct pool *p, const struct conn *c)
 {
-	const struct pool *p = &((const struct pool *)pools)[n];
-	const struct conn *c = conn;
-
 	return p->pid == c->pid && p->start_ticks == c->start_ticks && p->protocol == c->protocol &&
 	       addr_equal(&p->endpoint, &c->remote) && strcmp(p->user, c->user) == 0 &&
 	       strcmp(p->database, c->database) == 0;
 }
 
-/* What is left of the pool of `c` that has none open; NULL: nothing is known of it. */
-static struct pool *find_lately(const struct levels *l, const struct conn *c)
+static bool same_pool(const void *pools, uint32_t n, const void *conn)
 {
-	for (uint32_t i = 0; i < LATELY; i++)
-		if (l->lately[i].pid == c->pid && same_pool(l->lately, i, c))
-			return &l->lately[i];
-	return NULL;
+	return pool_owns(&((const struct pool *)pools)[n], conn);
+}
+
+static bool fits(const char *pattern, const char *s)
+{
+	return !*pattern || text_match(pattern, s);
+}
+
+/* What an operator says of this pool, else what the pool itself does. */
+static uint32_t limit_of(const struct levels *l, const struct pool *p)
+{
+	char endpoint[ADDR_TEXT_LEN];
+
+	for (size_t i = 0; i < l->limit_count; i++) {
+		const struct pool_limit *m = &l->limits[i];
+
+		if (fits(m->comm, p->comm) && fits(m->database, p->database) &&
+		    fits(m->user, p->user) &&
+		    fits(m->endpoint, addr_format(&p->endpoint, endpoint)))
+			return (uint32_t)m->max;
+	}
+	return p->word.known ? p->word.max_open : 0;
 }
 
 static uint32_t find_or_add(struct levels *l, const struct conn *c, uint64_t now_ns)
 {
 	uint64_t hash = hash_key(l, c->pid, &c->remote, c->user, c->database);
 	uint32_t n = index_find(&l->by_key, hash, same_pool, l->pools, c);
-	struct pool *p, *before;
+	struct pool *p;
 
 	if (n != INDEX_NONE || l->count == l->capacity)
 		return n;
@@ -154,17 +175,20 @@ static uint32_t find_or_add(struct levels *l, const struct conn *c, uint64_t now
 		.uid = c->uid,
 		.endpoint = c->remote,
 		.protocol = c->protocol,
+		.decay_factor = { .now = 1, .in_force = 1, .known = true },
+		.watermark = level_watermark(0, 0, 1),
+		.gear = 1,
+		.gear_ns = now_ns,
 	};
 	memcpy(p->user, c->user, sizeof(p->user));
 	memcpy(p->database, c->database, sizeof(p->database));
 	memcpy(p->comm, c->comm, sizeof(p->comm));
-	before = find_lately(l, c);
-	if (before) {
-		p->history = before->history;
-		before->pid = 0;
-	}
+	p->cap = limit_of(l, p);
+	p->line = p->cap && p->cap < p->watermark ? p->cap : p->watermark;
+	lately_take(l, c, &p->history);
 	memset(&l->windows[n], 0, sizeof(l->windows[n]));
 	l->windows[n].second = now_ns / NS_PER_S;
+	demand_begin(&l->demands[n], now_ns);
 	history_begin(&p->history, now_ns);
 	index_put(&l->by_key, hash, n);
 	return n;
@@ -175,8 +199,7 @@ static void drop_pool(struct levels *l, uint32_t n)
 {
 	uint32_t last = --l->count;
 
-	if (l->pools[n].pid)
-		l->lately[l->lately_next++ % LATELY] = l->pools[n];
+	lately_keep(l, &l->pools[n]);
 	index_remove(&l->by_key, hash_pool(l, &l->pools[n]), n);
 	if (n == last)
 		return;
@@ -184,12 +207,34 @@ static void drop_pool(struct levels *l, uint32_t n)
 	l->moved[last] = n;
 	l->pools[n] = l->pools[last];
 	l->windows[n] = l->windows[last];
+	l->demands[n] = l->demands[last];
 	index_put(&l->by_key, hash_pool(l, &l->pools[n]), n);
+}
+
+/*
+ * The pool's own word comes first: a connection that is lent and silent is in use.
+ * It is some time old, so one that works is in use whatever was said.
+ */
+static bool count_by_word(struct pool *p, const struct conn *c)
+{
+	bool silent = c->activity == ACTIVITY_IDLE || c->activity == ACTIVITY_UNKNOWN;
+
+	if (!silent || c->lending == LENDING_UNKNOWN)
+		return false;
+	if (c->lending == LENDING_LENT)
+		p->in_use++;
+	else
+		p->idle++;
+	return true;
 }
 
 static void count_conn(struct pool *p, const struct conn *c)
 {
 	p->open++;
+	if (c->opened_ns > p->newest_ns)
+		p->newest_ns = c->opened_ns;
+	if (count_by_word(p, c))
+		return;
 	switch (c->activity) {
 	case ACTIVITY_IDLE:
 		p->idle++;
@@ -201,6 +246,7 @@ static void count_conn(struct pool *p, const struct conn *c)
 		break;
 	case ACTIVITY_BUSY:
 		p->in_txn += c->txn_ns != 0;
+		p->busy++;
 		p->in_use++;
 		break;
 	case ACTIVITY_STARTING:
@@ -213,9 +259,13 @@ static void count_conn(struct pool *p, const struct conn *c)
 	}
 }
 
-static void measure(struct levels *l, struct window *w, const struct conn *c, uint64_t now_ns)
+/* What is new of a connection since it was last looked at. */
+static void measure(struct levels *l, uint32_t pool, const struct conn *c, uint64_t now_ns)
 {
 	struct reading *r = &l->readings[c->slot];
+	struct window *w = &l->windows[pool];
+	struct demand *d = &l->demands[pool];
+	uint64_t age_ns = elapsed_ns(c->opened_ns, now_ns);
 	struct sums fresh;
 
 	if (r->cookie != c->cookie)
@@ -227,7 +277,13 @@ static void measure(struct levels *l, struct window *w, const struct conn *c, ui
 	};
 	sums_add(&w->bucket[w->second % WINDOW_S], &fresh);
 	sums_add(&w->total, &fresh);
-	*r = (struct reading){ c->cookie, c->rtt_sum_us, c->rtt_sq_us2, c->rtt_n };
+	d->rtt_n += fresh.n;
+	d->rtt_us += fresh.us;
+	d->queries += c->queries - r->queries;
+	d->second_queries += c->queries - r->queries;
+	if (age_ns > d->oldest_ns)
+		d->oldest_ns = age_ns;
+	*r = (struct reading){ c->cookie, c->rtt_sum_us, c->rtt_sq_us2, c->queries, c->rtt_n };
 	if (c->rtt_n) {
 		w->mdev_us += c->mdev_us;
 		w->measured++;
@@ -235,71 +291,46 @@ static void measure(struct levels *l, struct window *w, const struct conn *c, ui
 	w->freshness += exp2(-ns_to_s(conn_quiet_ns(c, now_ns)) / HALF_LIFE_S);
 }
 
-static void settle(struct pool *p, const struct window *w)
+/* What the window says, and how fresh the connections are. */
+static void sound(struct pool *p, const struct window *w, struct soundings *ret)
 {
 	double n = (double)w->total.n, mean_us, var_us2;
 
-	p->decay_factor = w->freshness / p->open;
-	if (p->decay_factor < STALEST_FACTOR)
-		p->decay_factor = STALEST_FACTOR;
+	*ret = (struct soundings){ .decay_factor = w->freshness / p->open };
+	if (ret->decay_factor < STALEST_FACTOR)
+		ret->decay_factor = STALEST_FACTOR;
 	p->rtt_samples = w->total.n > UINT32_MAX ? UINT32_MAX : (uint32_t)w->total.n;
-	p->rtt_ms = p->rtt_var_ms2 = p->jitter_rate = 0;
-	if (w->total.n) {
-		mean_us = (double)w->total.us / n;
-		var_us2 = (double)w->total.us2 / n - mean_us * mean_us;
-		p->rtt_ms = mean_us / 1e3;
-		p->rtt_var_ms2 = var_us2 > 0 ? var_us2 / 1e6 : 0;
-		if (w->measured && mean_us > 0)
-			p->jitter_rate = w->mdev_us / w->measured / mean_us;
-	}
-	p->watermark = level_watermark(p->rtt_var_ms2, p->jitter_rate, p->decay_factor);
+	if (!w->total.n)
+		return;
+	mean_us = (double)w->total.us / n;
+	var_us2 = (double)w->total.us2 / n - mean_us * mean_us;
+	p->rtt_ms = mean_us / 1e3;
+	ret->has_rtt = w->measured && mean_us > 0;
+	ret->has_spread = w->total.n >= FEW_SAMPLES;
+	ret->rtt_var_ms2 = var_us2 > 0 ? var_us2 / 1e6 : 0;
+	if (ret->has_rtt)
+		ret->jitter_rate = w->mdev_us / w->measured / mean_us;
 }
 
-/* Of one whose pool was never seen with a connection, a pool without one is made. */
-static struct pool *pool_of_ended(struct levels *l, const struct ended *e)
+static void shift(struct levels *l, struct pool *p, uint64_t fact_ns, uint64_t now_ns)
 {
-	struct conn key = {
-		.pid = e->pid,
-		.start_ticks = e->start_ticks,
-		.remote = e->remote,
-		.protocol = e->protocol,
-	};
-	uint32_t n;
-	struct pool *p;
+	unsigned int from = gear_shift(p, now_ns);
 
-	memcpy(key.user, e->user, sizeof(key.user));
-	memcpy(key.database, e->database, sizeof(key.database));
-	n = index_find(&l->by_key, hash_key(l, e->pid, &e->remote, e->user, e->database), same_pool,
-		       l->pools, &key);
-	if (n != INDEX_NONE)
-		return &l->pools[n];
-	p = find_lately(l, &key);
-	if (p)
-		return p;
-	p = &l->lately[l->lately_next++ % LATELY];
-	*p = (struct pool){
-		.pid = e->pid,
-		.start_ticks = e->start_ticks,
-		.uid = e->uid,
-		.endpoint = e->remote,
-		.protocol = e->protocol,
-	};
-	memcpy(p->user, e->user, sizeof(p->user));
-	memcpy(p->database, e->database, sizeof(p->database));
-	memcpy(p->comm, e->comm, sizeof(p->comm));
-	return p;
+	if (p->gear != from && l->shifted)
+		l->shifted(p, from, fact_ns, l->shifted_arg);
 }
 
-static void take_ended(struct levels *l, const struct conns *t, uint64_t now_ns)
+static void settle(struct levels *l, uint32_t n, uint64_t now_ns)
 {
-	if (t->ended_count - l->ended_taken > ENDED_KEPT)
-		l->ended_taken = t->ended_count - ENDED_KEPT;
-	for (; l->ended_taken < t->ended_count; l->ended_taken++) {
-		const struct ended *e = &t->ended[l->ended_taken % ENDED_KEPT];
+	struct pool *p = &l->pools[n];
+	struct soundings s;
 
-		if (e->pid && e->slot < l->conn_capacity)
-			history_ended(&pool_of_ended(l, e)->history, &l->pasts[e->slot], e, now_ns);
-	}
+	sound(p, &l->windows[n], &s);
+	p->cap = limit_of(l, p);
+	line_draw(p, &s, now_ns);
+	shift(l, p, p->newest_ns > l->updated_ns ? p->newest_ns : now_ns, now_ns);
+	demand_look(&l->demands[n], p, now_ns);
+	p->word.known = false;
 }
 
 static void begin_update(struct levels *l, uint32_t high, uint64_t now_ns)
@@ -309,7 +340,8 @@ static void begin_update(struct levels *l, uint32_t high, uint64_t now_ns)
 	for (uint32_t i = 0; i < l->count; i++) {
 		struct pool *p = &l->pools[i];
 
-		p->open = p->in_use = p->idle = p->in_txn = p->unknown = 0;
+		p->open = p->in_use = p->idle = p->in_txn = p->unknown = p->busy = 0;
+		p->newest_ns = 0;
 		window_move(&l->windows[i], second);
 		history_begin(&p->history, now_ns);
 	}
@@ -317,6 +349,37 @@ static void begin_update(struct levels *l, uint32_t high, uint64_t now_ns)
 		l->high = high;
 	memset(l->of_conn, 0xff, l->high * sizeof(*l->of_conn));
 	l->high = high;
+}
+
+/* The last queries of those that are over; what was counted of one, its reading says. */
+static void take_ended(struct levels *l, const struct conns *t, uint64_t now_ns)
+{
+	uint64_t from = l->ended_seen;
+
+	if (t->ended_count - from > ENDED_KEPT)
+		from = t->ended_count - ENDED_KEPT;
+	for (; from < t->ended_count; from++) {
+		const struct ended *e = &t->ended[from % ENDED_KEPT];
+		struct conn key = {
+			.pid = e->pid,
+			.start_ticks = e->start_ticks,
+			.remote = e->remote,
+			.protocol = e->protocol,
+		};
+		const struct reading *r = &l->readings[e->slot];
+		const struct pool *p;
+
+		memcpy(key.user, e->user, sizeof(key.user));
+		memcpy(key.database, e->database, sizeof(key.database));
+		p = levels_of(l, &key);
+		if (p || e->pid)
+			history_ended(p ? &l->pools[p - l->pools].history : lately_of(l, e, &key),
+				      &l->pasts[e->slot], e, now_ns);
+		if (p)
+			demand_ended(&l->demands[p - l->pools], e,
+				     e->queries - (r->cookie == e->cookie ? r->queries : 0));
+	}
+	l->ended_seen = t->ended_count;
 }
 
 static void drop_empty(struct levels *l)
@@ -353,15 +416,63 @@ void levels_update(struct levels *l, const struct conns *t, uint64_t now_ns)
 			continue;
 		l->of_conn[c->slot] = n;
 		count_conn(&l->pools[n], c);
-		measure(l, &l->windows[n], c, now_ns);
+		measure(l, n, c, now_ns);
 		history_take(&l->pools[n].history, &l->pasts[c->slot], c, now_ns);
 	}
 	for (uint32_t i = 0; i < l->count; i++) {
 		if (l->pools[i].open)
-			settle(&l->pools[i], &l->windows[i]);
+			settle(l, i, now_ns);
 		history_end(&l->pools[i].history, l->pools[i].open);
 	}
 	drop_empty(l);
+	l->updated_ns = now_ns;
+}
+
+/* Takes whatever is counted in this slot out of its pool's level. */
+static void uncount(struct levels *l, uint32_t slot)
+{
+	if (l->of_conn[slot] >= l->count)
+		return;
+	l->pools[l->of_conn[slot]].open--;
+	l->of_conn[slot] = LEVEL_NONE;
+}
+
+void levels_opened(struct levels *l, const struct conn *c, uint64_t fact_ns, uint64_t now_ns)
+{
+	uint32_t n;
+
+	if (c->slot >= l->conn_capacity || !conn_is_listed(c))
+		return;
+	n = find_or_add(l, c, now_ns);
+	while (l->high <= c->slot)
+		l->of_conn[l->high++] = LEVEL_NONE;
+	if (n == INDEX_NONE || (l->of_conn[c->slot] == n && l->readings[c->slot].cookie == c->cookie))
+		return;
+	uncount(l, c->slot);
+	l->of_conn[c->slot] = n;
+	if (l->readings[c->slot].cookie != c->cookie)
+		l->readings[c->slot] = (struct reading){ .cookie = c->cookie };
+	count_conn(&l->pools[n], c);
+	shift(l, &l->pools[n], fact_ns, now_ns);
+}
+
+void levels_closed(struct levels *l, const struct conn *c)
+{
+	if (c->slot < l->high && l->readings[c->slot].cookie == c->cookie)
+		uncount(l, c->slot);
+}
+
+const struct demand *levels_demand(const struct levels *l, const struct pool *p)
+{
+	return &l->demands[p - l->pools];
+}
+
+void levels_apply_word(struct levels *l, const struct conn *c, const struct pool_word *word)
+{
+	uint32_t n = c->slot < l->high ? l->of_conn[c->slot] : LEVEL_NONE;
+
+	if (n < l->count)
+		l->pools[n].word = *word;
 }
 
 const struct pool *levels_of(const struct levels *l, const struct conn *c)
@@ -374,26 +485,4 @@ const struct pool *levels_of(const struct levels *l, const struct conn *c)
 	else if (c->slot < l->high)
 		n = l->of_conn[c->slot];
 	return n < l->count ? &l->pools[n] : NULL;
-}
-
-static double clamp(double x, double low, double high)
-{
-	if (!(x > low))
-		return low;
-	return x < high ? x : high;
-}
-
-uint32_t level_watermark(double rtt_var_ms2, double jitter_rate, double decay_factor)
-{
-	double var = clamp(rtt_var_ms2, 0.5, 50), jitter = clamp(jitter_rate, 0.01, 0.3);
-	double decay = clamp(decay_factor, 0, 1);
-	int base = (int)(64 * (1 + var / 25));
-	int adaptive;
-
-	if (base < 32)
-		base = 32;
-	adaptive = (int)(base * (1 + 2 * jitter) * decay);
-	if (adaptive < 16)
-		adaptive = 16;
-	return adaptive < 1024 ? (uint32_t)adaptive : 1024;
 }
