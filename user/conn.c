@@ -101,6 +101,7 @@ static void note_ended(struct conns *t, const struct conn *c)
 	*n = (struct ended){
 		.cookie = c->cookie,
 		.slot = c->slot,
+		.uid = c->uid,
 		.pid = c->pid,
 		.start_ticks = c->start_ticks,
 		.remote = c->remote,
@@ -112,6 +113,7 @@ static void note_ended(struct conns *t, const struct conn *c)
 	};
 	memcpy(n->user, c->user, sizeof(n->user));
 	memcpy(n->database, c->database, sizeof(n->database));
+	memcpy(n->comm, c->comm, sizeof(n->comm));
 }
 
 static void end_conn(struct conns *t, struct conn *c)

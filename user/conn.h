@@ -157,6 +157,14 @@ struct conn {
 	/* the pool's word, by its latest reading; see gopools.h */
 	uint8_t lending;	/* enum lending */
 	uint64_t lent_ns;	/* lent at each reading since then; 0: not lent */
+
+	/*
+	 * On how many occasions its owner dialled another since this one came to rest, and
+	 * when first: one that it put to work, or, where this one was never used, one that
+	 * was not either.  Set by stage level, see level/history.h.
+	 */
+	uint64_t overtaken_ns;
+	uint32_t overtaken;
 	struct sock_view view;
 
 	/* byte counters as of the last segment seen, as tcp_info counts them */
@@ -180,6 +188,8 @@ struct conn {
 struct ended {
 	uint64_t cookie;
 	uint32_t slot;
+	uint32_t uid;
+	char comm[16];
 	uint32_t pid, start_ticks;
 	struct addr remote;
 	const struct protocol *protocol;

@@ -129,6 +129,12 @@ struct detector_setting *detect_conf_find(const struct detect_conf *c, const cha
 /* The shortest grace of any detector that looks; UINT64_MAX: none does. */
 uint64_t detect_conf_least_grace_ns(const struct detect_conf *c);
 
+/* What became of the findings of one detector. */
+struct score {
+	const struct detector *detector;
+	uint64_t confirmed, regretted;
+};
+
 /* Findings lie in a table with holes; `count` is where it ends for now. */
 struct detect {
 	struct finding *findings;
@@ -138,6 +144,8 @@ struct detect {
 	uint64_t suspected, confirmed, retracted, mended;
 	uint64_t lost;		/* did not fit the table */
 	uint64_t regretted;	/* confirmed, and the connection went on working */
+	struct score *scores;	/* one for each registered detector */
+	size_t score_count;
 };
 
 /*
