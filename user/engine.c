@@ -375,8 +375,8 @@ void engine_tick(struct engine *e, uint64_t now_ns)
 			    detect_conf_least_grace_ns(&e->config.detect), now_ns);
 	conns_judge_stages(&e->conns, now_ns);
 	gopools_step(e->gopools, now_ns);
-	levels_update(&e->levels, &e->conns, now_ns);
 	gopools_tell(e->gopools, &e->levels);
+	levels_update(&e->levels, &e->conns, now_ns);
 	if (e->culprits)
 		culprits_step(e->culprits, &e->detect, &e->levels);
 	if (e->journal)
@@ -545,6 +545,12 @@ static int configure(struct engine *e, const struct engine_options *opt)
 	return r ? -EINVAL : 0;
 }
 
+static void use_limits(struct engine *e)
+{
+	e->levels.limits = e->config.limits;
+	e->levels.limit_count = e->config.limit_count;
+}
+
 static int open_stages(struct engine *e)
 {
 	uint32_t capacity = (uint32_t)e->config.connections;
@@ -558,6 +564,7 @@ static int open_stages(struct engine *e)
 		r = pauses_new(&e->pauses);
 	e->levels.shifted = on_shift;
 	e->levels.shifted_arg = e;
+	use_limits(e);
 	return r;
 }
 
@@ -633,5 +640,6 @@ int engine_reload(struct engine *e, char *why, size_t why_size)
 	}
 	config_done(&e->config);
 	e->config = fresh;
+	use_limits(e);
 	return 0;
 }
