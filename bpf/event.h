@@ -248,14 +248,22 @@ struct queues {
 	__u32 unacked;		/* bytes written that the server has not acknowledged */
 	__u32 room;		/* bytes that the server may still send before they are read */
 	__u32 retransmits;	/* of the same bytes, or probes without an answer, in a row */
-	__u32 error;		/* why they cannot be sent at all: a positive errno, or 0 */
-	__u32 pad;
+	__u32 error;		/* what the network said of them: a positive errno, or 0 */
+	__u32 held;		/* 1: none has left this host, though the server has room for them */
 };
 
 /* The same bytes were sent a second time, or oftener, and nothing came. */
 struct rec_stalled {
 	struct rec_hdr hdr;
 	struct queues queues;
+};
+
+/* Who sends on a connection that several processes hold, keyed by slot. */
+struct senders {
+	__u32 gen;
+	__u32 tgid;		/* the last one; 0: none yet */
+	__u32 turns;		/* how often another sent than the one before */
+	__u32 pad;
 };
 
 _Static_assert(sizeof(struct queues) == 40, "queues is ABI");

@@ -8,7 +8,7 @@
 #ifndef PLIMSOLL_LEVEL_H
 #define PLIMSOLL_LEVEL_H
 
-#include "conn.h"
+#include "level/history.h"
 
 /* What one of a pool's own objects says (an sql.DB), and what it was told. */
 struct pool_handle {
@@ -68,7 +68,10 @@ struct pool {
 
 	struct pool_word word;
 	uint32_t own_max;	/* the limit it was last known to have; 0: none */
+	struct history history;	/* see level/history.h */
 };
+
+#define LATELY 64
 
 /* An operator's word on how many connections a pool may have: config/pools.c. */
 struct pool_limit {
@@ -89,6 +92,13 @@ struct levels {
 	struct window *windows;	/* of each pool: round trips of the last 60 s */
 	struct demand *demands;	/* of each pool: what was asked of it (level/demand.h) */
 	struct reading *readings;	/* of each conn slot: the sums last taken in */
+	struct past *pasts;	/* of each conn slot: as it was at the last update */
+	/*
+	 * Pools that have no connection at the moment: some open one for each query.  A
+	 * ring; pid 0: nothing there.
+	 */
+	struct pool *lately;
+	uint32_t lately_next;
 	uint32_t *moved;	/* work space: where a pool went when others were dropped */
 	struct index by_key;
 	uint32_t conn_capacity;
@@ -102,6 +112,9 @@ struct levels {
 };
 
 #define LEVEL_NONE INDEX_NONE
+
+/* Whether `c` belongs to `p`: the same owner, endpoint, protocol, user and database. */
+bool pool_owns(const struct pool *p, const struct conn *c);
 
 /* Room for as many pools as there may be connections.  0 or -ENOMEM. */
 int levels_init(struct levels *l, uint32_t conn_capacity);

@@ -39,8 +39,9 @@ def _bin(name):
 class Postgres:
     """Role `app` logs in by SCRAM, `postgres` by trust; database `shop`, table `account`."""
 
-    def __init__(self, max_connections=100, ssl=False, usual_port=False, **settings):
-        self.address = own_address() if usual_port else "127.0.0.1"
+    def __init__(self, max_connections=100, ssl=False, usual_port=False, far=None, **settings):
+        self.address = far.address if far else own_address() if usual_port else "127.0.0.1"
+        self.wrap = far.wrap if far else []
         self.port = 5432 if usual_port else free_port()
         self.dir = tempfile.mkdtemp(prefix="plimsoll-pg-")
         self.data = os.path.join(self.dir, "data")
@@ -81,14 +82,15 @@ class Postgres:
 
     def _start(self, max_connections, ssl, more):
         settings = {
-            "port": self.port, "listen_addresses": self.address if self.port == 5432 else "127.0.0.1,::1",
+            "port": self.port, "listen_addresses":
+                "127.0.0.1,::1" if self.address == "127.0.0.1" else self.address,
             "unix_socket_directories": self.dir, "max_connections": max_connections,
             "fsync": "off", "shared_buffers": "32MB", "autovacuum": "off",
             "logging_collector": "off", "log_line_prefix": "%m [%p] %a %c ",
             "log_disconnections": "on", "ssl": "on" if ssl else "off",
         }
         settings.update(more)
-        command = self.as_user + [_bin("postgres"), "-D", self.data]
+        command = self.wrap + self.as_user + [_bin("postgres"), "-D", self.data]
         for key, value in settings.items():
             command += ["-c", f"{key}={value}"]
         with open(self.log_path, "wb") as log:
