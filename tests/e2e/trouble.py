@@ -107,7 +107,7 @@ def slower(b):
     d = daemon.Daemon(b)
     app = client.Client(b, pg, "libpq")
     app.send("trickle 300 1000 500")
-    nothing_for(d, [app.pid], 20, "a reader of one row a second")
+    nothing_for(d, [app.pid], 12, "a reader of one row a second")
 
 
 @tap.test("nor a notification that lies unread, nor what a running statement has said")
@@ -255,7 +255,7 @@ def loss(b):
     wire.lose(30)
     before = wire.retransmissions()
     pids = {app.pid for app in apps}
-    suspected, end = set(), time.monotonic() + 60
+    suspected, end = set(), time.monotonic() + 40
     while time.monotonic() < end:
         for f in d.leaks():
             if f["pid"] in pids:
