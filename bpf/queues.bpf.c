@@ -83,7 +83,7 @@ int BPF_PROG(on_retransmit, const struct sock *sk)
 
 	if (!tp || !tp->inet_conn.icsk_retransmits)
 		return 0;
-	s = slot_of(sk, &index);
+	s = slot_of(sk, false, &index);
 	if (!s || s->phase < PHASE_AUTH)
 		return 0;
 	r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);

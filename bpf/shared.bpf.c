@@ -26,7 +26,7 @@ int BPF_PROG(on_turn, struct sock *sk, int ret, int flags)
 
 	if (ret <= 0)
 		return 0;
-	s = slot_of(sk, &index);
+	s = slot_of(sk, false, &index);
 	who = s ? bpf_map_lookup_elem(&senders, &index) : NULL;
 	if (!who || who->gen != s->gen)
 		return 0;

@@ -70,6 +70,11 @@ struct protocol {
 			char database[static NAME_LEN]);
 	/* Whether such a packet asks for replication.  NULL: a command does. */
 	bool (*replicates)(const uint8_t *bytes, size_t len);
+	/*
+	 * Reads the database out of the command that changed it (REC_DATABASE), which ends
+	 * with NUL.  NULL: there is no such command.
+	 */
+	void (*use)(const char *command, char database[static NAME_LEN]);
 	/* What a client says before it leaves, and what that is called. */
 	const char *goodbye_name;
 	uint8_t goodbye[GOODBYE_MAX];
@@ -152,6 +157,14 @@ struct conn {
 	/* the pool's word, by its latest reading; see gopools.h */
 	uint8_t lending;	/* enum lending */
 	uint64_t lent_ns;	/* lent at each reading since then; 0: not lent */
+
+	/*
+	 * On how many occasions its owner dialled another since this one came to rest, and
+	 * when first: one that it put to work, or, where this one was never used, one that
+	 * was not either.  Set by stage level, see level/history.h.
+	 */
+	uint64_t overtaken_ns;
+	uint32_t overtaken;
 	struct sock_view view;
 
 	/* byte counters as of the last segment seen, as tcp_info counts them */
@@ -175,6 +188,8 @@ struct conn {
 struct ended {
 	uint64_t cookie;
 	uint32_t slot;
+	uint32_t uid;
+	char comm[16];
 	uint32_t pid, start_ticks;
 	struct addr remote;
 	const struct protocol *protocol;

@@ -66,17 +66,18 @@ REGISTRY(detector);
 #define FINDING_ID_LEN 24
 #define SHAPE_LEN      (STATEMENT_MAX + 8)	/* sql_redact() adds at most 4 */
 
-/* What was asked last inside the transaction, as far as it may be shown. */
+/* What was asked inside the transaction, as far as it may be shown. */
 struct shape {
 	char sql[SHAPE_LEN];	/* "" not known */
+	const char *note;	/* why it is not, in words; NULL: nothing to say */
 	char trace_id[SQL_TRACE_ID_LEN];	/* "" none */
 };
 
-/* Who sent the statement that opened the transaction. */
+/* Who sent the statement that opened the transaction, or else who connected. */
 struct culprit {
+	bool at_connect;
 	uint32_t tid;
 	char thread[16];
-	char language[8];	/* "" unknown */
 	uint64_t goroutine;	/* 0: none */
 	size_t count;		/* frames, innermost first */
 	struct frame frames[];
@@ -93,6 +94,7 @@ struct finding {
 	struct conn conn;
 	struct symptom symptom;
 	struct shape shape;	/* filled in by the caller, on suspicion */
+	char language[8];	/* of the owner, likewise; "" not known */
 	struct culprit *culprit;	/* likewise, malloc'ed, then the table's; NULL not known */
 	uint64_t grace_ns;	/* the least that it was found under: a patient gear later is no excuse */
 	uint64_t suspected_ns, confirmed_ns, ended_ns;
@@ -127,6 +129,12 @@ struct detector_setting *detect_conf_find(const struct detect_conf *c, const cha
 /* The shortest grace of any detector that looks; UINT64_MAX: none does. */
 uint64_t detect_conf_least_grace_ns(const struct detect_conf *c);
 
+/* What became of the findings of one detector. */
+struct score {
+	const struct detector *detector;
+	uint64_t confirmed, regretted;
+};
+
 /* Findings lie in a table with holes; `count` is where it ends for now. */
 struct detect {
 	struct finding *findings;
@@ -136,6 +144,8 @@ struct detect {
 	uint64_t suspected, confirmed, retracted, mended;
 	uint64_t lost;		/* did not fit the table */
 	uint64_t regretted;	/* confirmed, and the connection went on working */
+	struct score *scores;	/* one for each registered detector */
+	size_t score_count;
 };
 
 /*
