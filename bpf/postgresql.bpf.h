@@ -484,6 +484,24 @@ static __always_inline void report_startup(struct sock *sk, struct slot *s, __u3
 	bpf_ringbuf_submit(r, wake_flags());
 }
 
+/* Of a cancel request: whom it is for.  The secret stays here. */
+static __always_inline void report_cancel(struct slot *s, __u32 index, __u32 backend_pid)
+{
+	struct rec_cancel *r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
+
+	if (!r) {
+		count(COUNT_RING_FULL);
+		return;
+	}
+	fill_hdr(&r->hdr, REC_CANCEL, sizeof(*r), index, s);
+	r->backend_pid = backend_pid;
+	r->tgid = s->tgid;
+	__builtin_memcpy(r->raddr, s->raddr, sizeof(r->raddr));
+	r->rport = s->rport;
+	r->pad[0] = r->pad[1] = r->pad[2] = 0;
+	bpf_ringbuf_submit(r, wake_flags());
+}
+
 /*
  * The client spoke first: is it PostgreSQL?  Returns the phase that follows, or
  * PHASE_FREE when it is not, or is the short-lived connection of a cancel.
@@ -493,7 +511,7 @@ static __always_inline __u8 greet(struct sock *sk, struct slot *s, __u32 index)
 	struct buffer *b = own_buffer();
 	__u32 size, code, got;
 
-	got = b ? read_sent(address_of(sk), s->tx_next, 8) : 0;
+	got = b ? read_sent(address_of(sk), s->tx_next, 12) : 0;
 	if (!got) {
 		count(COUNT_STARTUP_LOST);
 		s->flags |= SLOT_EDGE;	/* the answer may still tell */
@@ -509,6 +527,8 @@ static __always_inline __u8 greet(struct sock *sk, struct slot *s, __u32 index)
 	code = be32(b->bytes + 4);
 	if (size == 8 && (code == SSL_REQUEST || code == GSSENC_REQUEST))
 		return PHASE_NEGOTIATE;
+	if (size == 16 && code == CANCEL_REQUEST && got >= 12)
+		report_cancel(s, index, be32(b->bytes + 8));
 	if (code >> 16 != STARTUP_V3_MAJOR || size < 8 || size > 10000)
 		return PHASE_FREE;
 	report_startup(sk, s, index, size);
