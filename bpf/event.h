@@ -48,6 +48,7 @@ enum wire {
 #define SLOT_BUSY	0x20	/* a request is being worked on or answered */
 #define SLOT_EDGE	0x40	/* a request was acknowledged, its answer has not begun */
 #define SLOT_SYNC	0x80	/* the last request counted ended in Sync, not in Query */
+#define SLOT_USING	0x80	/* MySQL: another database was asked for, and not granted yet */
 
 /* How far PostgreSQL's answers were read: a message's header split over segments. */
 struct postgresql_notes {
@@ -141,16 +142,37 @@ enum statement_which {
 struct statement {
 	__u32 gen;
 	__u32 size;		/* of the whole text */
-	__u32 copied;		/* bytes valid in `bytes`; 0: prepared earlier, not known */
-	__u32 name;		/* hash of the name it was prepared under */
+	__u32 copied;		/* bytes valid in `bytes`; 0: prepared earlier, or no statement */
+	__u16 call;		/* 1: no statement but a function, called by its number */
+	__u16 several;		/* 1: the last of a flight of several */
+	__u64 name;		/* it was prepared under: a hash, or MySQL's number; 0 none */
 	__u8 bytes[STATEMENT_MAX];
 };
 
-_Static_assert(sizeof(struct statement) == 16 + STATEMENT_MAX, "struct statement is ABI");
+_Static_assert(sizeof(struct statement) == 24 + STATEMENT_MAX, "struct statement is ABI");
 
 /*
- * Who sent the statement that opened the transaction: thread, goroutine, and what
- * unwinding its stack needs.  Keyed by slot.
+ * Where the text lies of a statement that was prepared under a name: evidence, so the
+ * oldest of the host go first.  What is under the key of another epoch is forgotten.
+ */
+#define PREPARED_MAX 4096
+
+struct prepared_key {
+	__u32 slot, gen;
+	__u32 epoch;
+	__u32 pad;
+	__u64 name;
+};
+
+/* Of each slot: which names are still good. */
+struct prepared_note {
+	__u32 epoch;		/* moves on when one may mean another text than we think */
+	__u32 until;		/* slot.queries; an error before that may be a preparation's */
+};
+
+/*
+ * Who sent the statement that opened the transaction, or connected: thread, goroutine,
+ * and what unwinding the stack needs.  Keyed by slot.
  */
 #define SNAPSHOT_BYTES 8192
 
@@ -183,6 +205,8 @@ enum rec_type {
 	REC_GO_HANDLE = 8,	/* struct rec_go_handle */
 	REC_OPAQUE = 9,		/* struct rec_hdr: encrypted or compressed from here on */
 	REC_CANCEL = 16,	/* struct rec_cancel */
+	REC_LISTEN = 17,	/* struct rec_hdr: it waits for notifications from here on */
+	REC_DATABASE = 20,	/* struct rec_startup: the command that changed it; empty: not known */
 };
 
 struct rec_hdr {
@@ -226,14 +250,22 @@ struct queues {
 	__u32 unacked;		/* bytes written that the server has not acknowledged */
 	__u32 room;		/* bytes that the server may still send before they are read */
 	__u32 retransmits;	/* of the same bytes, or probes without an answer, in a row */
-	__u32 error;		/* why they cannot be sent at all: a positive errno, or 0 */
-	__u32 pad;
+	__u32 error;		/* what the network said of them: a positive errno, or 0 */
+	__u32 held;		/* 1: none has left this host, though the server has room for them */
 };
 
 /* The same bytes were sent a second time, or oftener, and nothing came. */
 struct rec_stalled {
 	struct rec_hdr hdr;
 	struct queues queues;
+};
+
+/* Who sends on a connection that several processes hold, keyed by slot. */
+struct senders {
+	__u32 gen;
+	__u32 tgid;		/* the last one; 0: none yet */
+	__u32 turns;		/* how often another sent than the one before */
+	__u32 pad;
 };
 
 _Static_assert(sizeof(struct queues) == 40, "queues is ABI");
@@ -293,7 +325,9 @@ struct shared {
 	X(TX_DEEP, tx_deep, "requests not followed: too many before their answers")                \
 	X(STARTUP_LOST, startup_lost, "user and database unknown: start-up packet not readable")   \
 	X(STATEMENT_LOST, statement_lost, "statements not kept: no room or not readable")          \
+	X(PREPARED_LOST, prepared_lost, "statements not known: prepared unseen, or too many were")   \
 	X(SNAPSHOT_LOST, snapshot_lost, "stacks not kept: no room")                                \
+	X(CONNECT_LOST, connect_lost, "stacks of who connected not kept: no room")                 \
 	X(ADOPT_CLASH, adopt_clash, "connections that closed while they were being adopted")
 
 enum counter {

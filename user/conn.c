@@ -177,7 +177,7 @@ static bool is_ended(const struct slot *s)
 }
 
 #define TCP_STATE_CLOSE_WAIT 8
-#define UNREAD_NS	     NS_PER_S	/* what lies no longer is on its way */
+#define TURNS		     2	/* one may be a connection that is handed over */
 
 /* As far as the slot says it; whether a connection that is ready does well, conn/stage.c. */
 static enum stage stage_of(const struct conn *c, const struct slot *s)
@@ -246,13 +246,6 @@ static void recognise(struct conn *c, const struct slot *s)
 	}
 }
 
-static enum activity activity_with_view(const struct conn *c)
-{
-	uint64_t lain_ns = elapsed_ns(c->view.unread_ns, c->view.asked_ns);
-
-	return conn_answer_is_unread(c) && lain_ns >= UNREAD_NS ? ACTIVITY_UNREAD : c->said;
-}
-
 static void refresh(struct conn *c, const struct slot *s)
 {
 	c->stage = stage_of(c, s);
@@ -284,7 +277,7 @@ static void refresh(struct conn *c, const struct slot *s)
 	c->rtt_sq_us2 = s->rtt_sq_us2;
 	if (c->said != ACTIVITY_FAILED_TXN)
 		c->defused_rx_bytes = 0;
-	c->activity = activity_with_view(c);
+	conn_queues_settle(c);
 	if (c->said >= ACTIVITY_IDLE && c->said != ACTIVITY_BUSY)
 		c->rest_rx_bytes = s->rx_bytes;
 	c->half_asked = is_half_asked(c, s);
@@ -328,6 +321,14 @@ struct conn *conns_apply_slot(struct conns *t, uint32_t index, const struct slot
 	return c;
 }
 
+/* What is not known is empty: rather no database than the one it has left. */
+static void apply_use(struct conn *c, const struct rec_startup *r)
+{
+	memset(c->database, 0, sizeof(c->database));
+	if (c->protocol && c->protocol->use && memchr(r->bytes, '\0', sizeof(r->bytes)))
+		c->protocol->use((const char *)r->bytes, c->database);
+}
+
 static void apply_startup(struct conns *t, const struct rec_startup *r)
 {
 	struct conn *c = &t->table[r->hdr.slot];
@@ -365,9 +366,17 @@ void conns_apply_record(struct conns *t, const struct rec_hdr *rec, size_t len)
 		if (rec->len >= sizeof(*startup) && startup->copied <= STARTUP_MAX)
 			apply_startup(t, startup);
 		break;
+	case REC_DATABASE:
+		if (rec->len >= sizeof(*startup) && is_about(rec, c))
+			apply_use(c, startup);
+		break;
 	case REC_STALLED:
 		if (rec->len >= sizeof(*stalled))
 			conns_apply_queues(t, &stalled->queues, rec->ts_ns);
+		break;
+	case REC_LISTEN:
+		if (is_about(rec, c))
+			c->listens = true;
 		break;
 	case REC_CANCEL:
 		if (rec->len >= sizeof(struct rec_cancel))
@@ -472,6 +481,14 @@ void conns_apply_lending(struct conns *t, uint64_t cookie, enum lending lending,
 	else if (c->lending != LENDING_LENT)
 		c->lent_ns = now_ns;
 	c->lending = (uint8_t)lending;
+}
+
+void conn_apply_turns(struct conn *c, uint32_t turns, uint64_t now_ns)
+{
+	if (c->holders < 2 || turns < TURNS)
+		c->shared_ns = 0;
+	else if (!c->shared_ns)
+		c->shared_ns = now_ns;
 }
 
 static bool same_endpoint(const void *table, uint32_t n, const void *key)

@@ -70,6 +70,11 @@ struct protocol {
 			char database[static NAME_LEN]);
 	/* Whether such a packet asks for replication.  NULL: a command does. */
 	bool (*replicates)(const uint8_t *bytes, size_t len);
+	/*
+	 * Reads the database out of the command that changed it (REC_DATABASE), which ends
+	 * with NUL.  NULL: there is no such command.
+	 */
+	void (*use)(const char *command, char database[static NAME_LEN]);
 	/* What a client says before it leaves, and what that is called. */
 	const char *goodbye_name;
 	uint8_t goodbye[GOODBYE_MAX];
@@ -88,12 +93,13 @@ enum lending {
 struct sock_view {
 	uint64_t asked_ns;	/* 0: not looked at since it last moved */
 	uint64_t unread_ns;	/* since when `unread` did not shrink; 0: nothing is unread */
-	uint64_t stalled_ns;	/* since when the same bytes are sent again; 0: they are not */
+	uint64_t stalled_ns;	/* since when bytes are sent again, or cannot be; 0: they are not */
 	uint32_t unread;	/* bytes that came and were not read by the owner */
 	uint32_t unacked;	/* bytes that the server has not acknowledged */
 	uint32_t room;		/* bytes that may still come before the owner reads */
 	uint32_t retransmits;	/* of the same bytes, in a row; or probes without an answer */
-	uint32_t error;		/* why they cannot be sent at all: an errno, or 0 */
+	uint32_t error;		/* what the network said of them: an errno, or 0 */
+	bool held;		/* none of them has left this host, though there is room */
 	bool lossy;		/* on this path as much was lost before, and came through */
 };
 
@@ -112,6 +118,7 @@ struct conn {
 	uint32_t uid;
 	char comm[16];
 	uint32_t holders;	/* processes that have it open; 0 not counted */
+	uint64_t shared_ns;	/* since when several were seen to send in turn; 0: were not */
 
 	/* what it speaks */
 	const struct protocol *protocol;	/* NULL: not recognised */
@@ -159,6 +166,7 @@ struct conn {
 	uint64_t overtaken_ns;
 	uint32_t overtaken;
 
+	bool listens;		/* PostgreSQL: it has asked for notifications, and may wait for ever */
 	bool half_asked;	/* of its last request only a part was sent, and no answer came */
 	uint64_t rest_rx_bytes;	/* rx_bytes when it was last seen without a request */
 	uint64_t cancelled_ns;	/* when its owner last asked the server to give up; 0: never */
@@ -231,6 +239,7 @@ struct conns {
 	struct lossy_path lossy[LOSSY_PATHS];
 	uint32_t capacity;
 	uint64_t walked_ns;	/* when the last walk over the queues began */
+	uint32_t viewed;	/* connections in which it found something */
 	uint32_t high;		/* no connection at or above this index */
 	uint32_t open;		/* connections held */
 	uint64_t closed;	/* connections seen to end */
@@ -264,6 +273,9 @@ void conns_holders_end(struct conns *t);
 
 /* Folds in what its pool says of connection `cookie`; nothing happens when there is none. */
 void conns_apply_lending(struct conns *t, uint64_t cookie, enum lending lending, uint64_t now_ns);
+
+/* Its holders have sent on it in turn `turns` times, A, B, A being two. */
+void conn_apply_turns(struct conn *c, uint32_t turns, uint64_t now_ns);
 
 /*
  * Begins and ends one walk over the queues of all quiet connections; between the two,

@@ -226,7 +226,8 @@ static struct score *score_of(struct detect *d, const struct detector *kind)
 /* Whether the client took the connection up again by itself. */
 static bool went_on(const struct finding *f, const struct conn *c)
 {
-	return c && c->tcp_state == TCP_STATE_ESTABLISHED && c->stage != STAGE_ESTABLISHING &&
+	return c && !f->detector->at_work && c->tcp_state == TCP_STATE_ESTABLISHED &&
+	       c->stage != STAGE_ESTABLISHING &&
 	       c->stage != STAGE_TERMINATED && !c->uncertain && !c->defused_rx_bytes &&
 	       (c->rx_bytes != f->conn.rx_bytes || c->tx_bytes != f->conn.tx_bytes ||
 		c->activity != f->conn.activity);
@@ -289,7 +290,7 @@ static void see_again(const struct run *r, struct finding *f, const struct conn 
 	f->seen_ns = r->now_ns;
 	if (f->state != FINDING_SUSPECT || !f->checked || f->denied)
 		return;
-	if (r->now_ns <= f->suspected_ns)
+	if (r->now_ns <= f->suspected_ns || s->confidence < CONFIDENCE_MIN)
 		return;
 	f->state = FINDING_CONFIRMED;
 	f->confirmed_ns = r->now_ns;

@@ -25,9 +25,11 @@ enum finding_state {
 
 struct detector;
 
+#define CONFIDENCE_MIN 0.5
+
 struct symptom {
 	uint64_t since_ns;	/* when the trouble began */
-	double confidence;	/* 0..1 */
+	double confidence;	/* 0..1; below CONFIDENCE_MIN it stays a suspicion */
 	char why[128];		/* evidence in words, no text of the client's in it */
 };
 
@@ -57,23 +59,25 @@ struct detector {
 	 * NULL: its state and byte counters do, and nothing is under way.
 	 */
 	bool (*agrees)(const struct conn *c, const struct sock_facts *facts);
+	bool at_work;	/* it is found on connections that work: that one goes on is no regret */
 };
 REGISTRY(detector);
 
 #define FINDING_ID_LEN 24
 #define SHAPE_LEN      (STATEMENT_MAX + 8)	/* sql_redact() adds at most 4 */
 
-/* What was asked last inside the transaction, as far as it may be shown. */
+/* What was asked inside the transaction, as far as it may be shown. */
 struct shape {
 	char sql[SHAPE_LEN];	/* "" not known */
+	const char *note;	/* why it is not, in words; NULL: nothing to say */
 	char trace_id[SQL_TRACE_ID_LEN];	/* "" none */
 };
 
-/* Who sent the statement that opened the transaction. */
+/* Who sent the statement that opened the transaction, or else who connected. */
 struct culprit {
+	bool at_connect;
 	uint32_t tid;
 	char thread[16];
-	char language[8];	/* "" unknown */
 	uint64_t goroutine;	/* 0: none */
 	size_t count;		/* frames, innermost first */
 	struct frame frames[];
@@ -90,6 +94,7 @@ struct finding {
 	struct conn conn;
 	struct symptom symptom;
 	struct shape shape;	/* filled in by the caller, on suspicion */
+	char language[8];	/* of the owner, likewise; "" not known */
 	struct culprit *culprit;	/* likewise, malloc'ed, then the table's; NULL not known */
 	uint64_t grace_ns;	/* the least that it was found under: a patient gear later is no excuse */
 	uint64_t suspected_ns, confirmed_ns, ended_ns;

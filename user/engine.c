@@ -21,7 +21,8 @@
 #define HOLDERS_SOON_NS	 NS_PER_S		/* when somebody's holders are not known */
 #define HOLDERS_ASAP_NS	 (100 * NS_PER_MS)	/* when a finding waits for it */
 #define QUEUES_EVERY_NS	 NS_PER_S		/* what lies in queues, where that is quickly seen, */
-#define QUEUES_SHARE	 2500			/* and else such a part of the time at most */
+#define QUEUES_SHARE	 2500			/* and else such a part of the time at most, */
+#define QUEUES_SHARE_FOUND 500			/* or this while something lies there */
 #define CLOCK_EVERY_NS	 (5 * NS_PER_S)		/* how far jiffies may drift: microseconds */
 #define STOP_FILE	 "STOP"
 
@@ -33,7 +34,8 @@
  */
 static void on_record(const struct rec_hdr *rec, size_t len, void *arg)
 {
-	bool opened = rec->type == REC_STARTUP || rec->type == REC_OPAQUE;
+	bool opened = rec->type == REC_STARTUP || rec->type == REC_OPAQUE ||
+		      rec->type == REC_DATABASE;
 	struct engine *e = arg;
 	struct conn *c;
 	struct slot s;
@@ -98,17 +100,19 @@ static void on_queues(const struct queues *q, void *arg)
 	conns_apply_queues(&e->conns, q, e->now_ns);
 }
 
+/* Rarely where it takes long, but soon again when it found something. */
 static void walk_queues_when_due(struct engine *e)
 {
 	uint64_t since_ns, pause_ns;
 
 	if (e->now_ns < e->queues_ns)
 		return;
-	since_ns = clock_now_ns();
+	since_ns = clock_cpu_ns();
 	conns_queues_begin(&e->conns, e->now_ns);
 	if (!events_queues(e->events, on_queues, e))
 		conns_queues_end(&e->conns);
-	pause_ns = elapsed_ns(since_ns, clock_now_ns()) * QUEUES_SHARE;
+	pause_ns = elapsed_ns(since_ns, clock_cpu_ns()) *
+		   (e->conns.viewed ? QUEUES_SHARE_FOUND : QUEUES_SHARE);
 	e->queues_ns = e->now_ns + (pause_ns > QUEUES_EVERY_NS ? pause_ns : QUEUES_EVERY_NS);
 }
 
@@ -147,22 +151,29 @@ static struct sock_name name_of(const struct conn *c)
 	};
 }
 
-void engine_shape(const struct engine *e, const struct conn *c, struct shape *ret)
+static const char *const known_words[] = {
+	[STATEMENT_UNSEEN] = "prepared earlier, its text is not known",
+	[STATEMENT_CALL] = "a function called by its number, no statement",
+};
+
+void engine_shape(const struct engine *e, const struct conn *c, enum statement_which which,
+		  struct shape *ret)
 {
-	char raw[STATEMENT_MAX];
-	bool cut = false;
-	size_t len = 0;
+	struct statement_text raw;
+	enum statement_known known;
 
 	*ret = (struct shape){ 0 };
 	if (!e->events || !c->protocol || !c->txn_ns)
 		return;
-	len = events_statement(e->events, c->slot, c->gen, STATEMENT_LAST, raw, sizeof(raw), &cut);
-	if (!len)
+	known = events_statement(e->events, c->slot, c->gen, which, &raw);
+	ret->note = known_words[known];
+	if (known != STATEMENT_TEXT)
 		return;
-	(void)sql_redact(c->protocol->dialect, raw, len, cut, ret->sql, sizeof(ret->sql));
-	if (!cut)	/* where it is cut, what looks like its end is not */
-		(void)sql_trace_id(raw, len, ret->trace_id);
-	explicit_bzero(raw, sizeof(raw));
+	(void)sql_redact(c->protocol->dialect, raw.bytes, raw.len, raw.cut, ret->sql,
+			 sizeof(ret->sql));
+	if (!raw.cut)	/* where it is cut, what looks like its end is not */
+		(void)sql_trace_id(raw.bytes, raw.len, ret->trace_id);
+	explicit_bzero(&raw, sizeof(raw));
 }
 
 /*
@@ -181,7 +192,7 @@ static void check_suspect(const struct engine *e, struct finding *f)
 	r = sockdiag_ask(&name, &facts);
 	f->checked = !r && finding_is_borne_out(f, &facts);
 	f->denied = !f->checked;
-	engine_shape(e, &f->conn, &f->shape);
+	engine_shape(e, &f->conn, STATEMENT_LAST, &f->shape);
 }
 
 /* ---- policy -> repair -> journal */
@@ -338,6 +349,20 @@ static void decide(struct engine *e, struct finding *f)
 
 /* ---- the path */
 
+/* detect -> policy -> repair */
+static void judge(struct engine *e)
+{
+	detect_run(&e->detect, &e->config.detect, &e->conns, &e->levels, e->now_ns, on_finding, e);
+	findings_for_each(&e->detect, f) {
+		if (e->culprits)
+			culprits_want(e->culprits, f);
+		if (f->state == FINDING_SUSPECT && !f->checked)
+			check_suspect(e, f);
+		else if (f->state == FINDING_CONFIRMED)
+			decide(e, f);
+	}
+}
+
 void engine_tick(struct engine *e, uint64_t now_ns)
 {
 	e->now_ns = now_ns;
@@ -348,24 +373,21 @@ void engine_tick(struct engine *e, uint64_t now_ns)
 	read_slots(e);
 	walk_queues_when_due(e);
 	count_holders_when_due(e);
+	turns_step(&e->turns, e->events, &e->conns, now_ns);
 	if (e->pauses)
 		pauses_step(e->pauses, &e->conns,
 			    detect_conf_least_grace_ns(&e->config.detect), now_ns);
 	conns_judge_stages(&e->conns, now_ns);
 	gopools_step(e->gopools, now_ns);
-	levels_update(&e->levels, &e->conns, now_ns);
 	gopools_tell(e->gopools, &e->levels);
-	detect_run(&e->detect, &e->config.detect, &e->conns, &e->levels, now_ns, on_finding, e);
+	levels_update(&e->levels, &e->conns, now_ns);
 	if (e->culprits)
-		culprits_step(e->culprits, &e->detect);
-	findings_for_each(&e->detect, f) {
-		if (e->culprits && !finding_is_of_pool(f))
-			culprits_want(e->culprits, f);
-		if (f->state == FINDING_SUSPECT && !f->checked)
-			check_suspect(e, f);
-		else if (f->state == FINDING_CONFIRMED)
-			decide(e, f);
-	}
+		culprits_step(e->culprits, &e->detect, &e->levels);
+	if (e->journal)
+		journal_begin(e->journal);
+	judge(e);
+	if (e->journal)
+		(void)journal_end(e->journal);
 }
 
 int engine_ring_fd(const struct engine *e)
@@ -527,6 +549,12 @@ static int configure(struct engine *e, const struct engine_options *opt)
 	return r ? -EINVAL : 0;
 }
 
+static void use_limits(struct engine *e)
+{
+	e->levels.limits = e->config.limits;
+	e->levels.limit_count = e->config.limit_count;
+}
+
 static int open_stages(struct engine *e)
 {
 	uint32_t capacity = (uint32_t)e->config.connections;
@@ -540,6 +568,7 @@ static int open_stages(struct engine *e)
 		r = pauses_new(&e->pauses);
 	e->levels.shifted = on_shift;
 	e->levels.shifted_arg = e;
+	use_limits(e);
 	return r;
 }
 
@@ -553,8 +582,8 @@ static int open_events(struct engine *e)
 
 	int r = events_open(&e->events, &opt, on_record, e);
 
-	if (!r && opt.tier != TIER_OFF)
-		r = culprits_new(e->events, &e->culprits);
+	if (!r)
+		r = culprits_new(e->events, opt.tier, &e->culprits);
 	if (!r)
 		r = gopools_new(e->events, &e->conns, &e->gopools);
 	return r;
@@ -615,5 +644,6 @@ int engine_reload(struct engine *e, char *why, size_t why_size)
 	}
 	config_done(&e->config);
 	e->config = fresh;
+	use_limits(e);
 	return 0;
 }

@@ -27,6 +27,14 @@ int journal_open(const char *dir, struct journal **ret);
 int journal_open_readonly(const char *dir, struct journal **ret);
 void journal_close(struct journal *j);
 
+/*
+ * Between the two, findings and refusals are gathered and written at the end in one go:
+ * each by itself waits for the disk, and a host may have thousands at once.  What a
+ * repair writes waits for nothing.  journal_end() returns 0 or -errno, logged.
+ */
+void journal_begin(struct journal *j);
+int journal_end(struct journal *j);
+
 /* A finding's change of state.  0 or -errno. */
 int journal_finding(struct journal *j, const struct finding *f);
 
@@ -66,6 +74,12 @@ json_t *journal_read(struct journal *j, uint64_t since_ns);
 /* The documents of DESIGN section 8; also used by `watch` and `fix`. */
 json_t *finding_to_json(const struct finding *f, uint64_t now_ns);
 json_t *repair_to_json(const struct repair *r);
+
+/* Who is behind it, part by part; `who` NULL: not known, then the thread that connected. */
+json_t *thread_to_json(const struct culprit *who, const struct conn *c);
+json_t *goroutine_to_json(const struct culprit *who);
+json_t *stack_to_json(const struct culprit *who);
+json_t *moment_to_json(const struct culprit *who);
 
 /* One step of a repair's document, at a wall time. */
 json_t *step_to_json(const char *name, int err, uint64_t wall_ns, const char *note);

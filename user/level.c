@@ -143,7 +143,7 @@ static bool fits(const char *pattern, const char *s)
 	return !*pattern || text_match(pattern, s);
 }
 
-/* What an operator says of this pool, else what the pool itself does. */
+/* What an operator says of this pool, else what it last said of itself. */
 static uint32_t limit_of(const struct levels *l, const struct pool *p)
 {
 	char endpoint[ADDR_TEXT_LEN];
@@ -156,7 +156,7 @@ static uint32_t limit_of(const struct levels *l, const struct pool *p)
 		    fits(m->endpoint, addr_format(&p->endpoint, endpoint)))
 			return (uint32_t)m->max;
 	}
-	return p->word.known ? p->word.max_open : 0;
+	return p->own_max;
 }
 
 static uint32_t find_or_add(struct levels *l, const struct conn *c, uint64_t now_ns)
@@ -185,6 +185,7 @@ static uint32_t find_or_add(struct levels *l, const struct conn *c, uint64_t now
 	memcpy(p->comm, c->comm, sizeof(p->comm));
 	p->cap = limit_of(l, p);
 	p->line = p->cap && p->cap < p->watermark ? p->cap : p->watermark;
+	p->forwards = is_forwarder(p->comm);
 	lately_take(l, c, &p->history);
 	memset(&l->windows[n], 0, sizeof(l->windows[n]));
 	l->windows[n].second = now_ns / NS_PER_S;
@@ -330,7 +331,6 @@ static void settle(struct levels *l, uint32_t n, uint64_t now_ns)
 	line_draw(p, &s, now_ns);
 	shift(l, p, p->newest_ns > l->updated_ns ? p->newest_ns : now_ns, now_ns);
 	demand_look(&l->demands[n], p, now_ns);
-	p->word.known = false;
 }
 
 static void begin_update(struct levels *l, uint32_t high, uint64_t now_ns)
@@ -467,12 +467,21 @@ const struct demand *levels_demand(const struct levels *l, const struct pool *p)
 	return &l->demands[p - l->pools];
 }
 
+void levels_forget_words(struct levels *l)
+{
+	for (uint32_t i = 0; i < l->count; i++)
+		l->pools[i].word.known = false;
+}
+
 void levels_apply_word(struct levels *l, const struct conn *c, const struct pool_word *word)
 {
-	uint32_t n = c->slot < l->high ? l->of_conn[c->slot] : LEVEL_NONE;
+	uint32_t n = index_find(&l->by_key, hash_key(l, c->pid, &c->remote, c->user, c->database),
+				same_pool, l->pools, c);
 
-	if (n < l->count)
-		l->pools[n].word = *word;
+	if (n == INDEX_NONE)
+		return;
+	l->pools[n].word = *word;
+	l->pools[n].own_max = word->max_open;
 }
 
 const struct pool *levels_of(const struct levels *l, const struct conn *c)

@@ -10,16 +10,6 @@
 
 #include "level/history.h"
 
-#define GEARS 6
-
-/* A number the load line is made of; see level/line.c for what moves it. */
-struct input {
-	double now;		/* as measured last */
-	double in_force;	/* what the formula is given */
-	uint64_t lower_ns;	/* since when `now` lies well below; 0: it does not */
-	bool known;		/* was measured at least once; else both are 0 */
-};
-
 /* What one of a pool's own objects says (an sql.DB), and what it was told. */
 struct pool_handle {
 	uint32_t max_open;	/* 0: unlimited */
@@ -39,6 +29,16 @@ struct pool_word {
 	uint64_t wait_count, wait_ns;
 	uint32_t handle_count;
 	struct pool_handle handles[POOL_HANDLES_MAX];
+};
+
+#define GEARS 6
+
+/* A number the load line is made of; see level/line.c for what moves it. */
+struct input {
+	double now;		/* as measured last */
+	double in_force;	/* what the formula is given */
+	uint64_t lower_ns;	/* since when `now` lies well below; 0: it does not */
+	bool known;		/* was measured at least once; else both are 0 */
 };
 
 struct pool {
@@ -66,7 +66,9 @@ struct pool {
 	uint8_t gear;		/* 1 patient .. GEARS; 0: before the first update */
 	uint64_t gear_ns;	/* when its level was last high enough for it */
 
-	struct pool_word word;	/* told anew after every update */
+	struct pool_word word;
+	uint32_t own_max;	/* the limit it was last known to have; 0: none */
+	bool forwards;		/* each of its connections has a client elsewhere */
 	struct history history;	/* see level/history.h */
 };
 
@@ -112,6 +114,9 @@ struct levels {
 
 #define LEVEL_NONE INDEX_NONE
 
+/* Whether a process of this name forwards what others say, or people at their desks do. */
+bool is_forwarder(const char *comm);
+
 /* Whether `c` belongs to `p`: the same owner, endpoint, protocol, user and database. */
 bool pool_owns(const struct pool *p, const struct conn *c);
 
@@ -122,7 +127,8 @@ void levels_done(struct levels *l);
 /* Counts every pool anew. */
 void levels_update(struct levels *l, const struct conns *t, uint64_t now_ns);
 
-/* What the pool of this connection says of itself; after levels_update(), until the next. */
+/* What the pool of this connection says of itself; it holds until all are forgotten. */
+void levels_forget_words(struct levels *l);
 void levels_apply_word(struct levels *l, const struct conn *c, const struct pool_word *word);
 
 /*

@@ -211,6 +211,7 @@ static void answer(struct sim *s, struct slot *slot, char status)
 	slot->flags &= (uint8_t)~SLOT_BUSY;
 	slot->last_ns = s->now_ns;
 	slot->rx_bytes += 60;
+	slot->answered = (uint32_t)slot->rx_bytes;
 }
 
 static void do_ready(struct sim *s, const struct words *w)
@@ -337,8 +338,57 @@ static void do_cut(struct sim *s, const struct words *w)
 {
 	struct slot *slot = slot_of(s, w);
 
-	if (slot)
-		slot->tcp_state = TCP_CLOSE_WAIT;
+	if (!slot)
+		return;
+	slot->tcp_state = TCP_CLOSE_WAIT;
+	slot->last_ns = s->now_ns;
+	slot->rx_bytes++;
+}
+
+/* Something is said that answers nothing: a notification, a notice. */
+static void do_notify(struct sim *s, const struct words *w)
+{
+	struct slot *slot = slot_of(s, w);
+
+	if (!slot)
+		return;
+	slot->rx_bytes += 40;
+	slot->last_ns = s->now_ns;
+}
+
+static uint32_t number(const struct words *w, const char *key)
+{
+	uint32_t n = 0;
+
+	(void)sscanf(sim_option_or(w, key, "0"), "%u", &n);
+	return n;
+}
+
+static void do_turns(struct sim *s, const struct words *w)
+{
+	struct client *c = sim_client(s, w, 1);
+
+	if (c && w->count > 2)
+		(void)sscanf(w->word[2], "%u", &c->turns);
+	else
+		sim_broken(s, "turns NAME N");
+}
+
+/* From now on this lies in its queues. */
+static void do_queues(struct sim *s, const struct words *w)
+{
+	struct client *c = sim_client(s, w, 1);
+
+	if (!c)
+		return;
+	c->queues = (struct queues){
+		.unread = number(w, "unread"),
+		.unacked = number(w, "unacked"),
+		.room = number(w, "room"),
+		.retransmits = number(w, "retransmits"),
+		.error = number(w, "error"),
+		.held = number(w, "held"),
+	};
 }
 
 /* Over without a word: the slot is used again before anybody looks. */
@@ -415,6 +465,20 @@ static void do_cancel(struct sim *s, const struct words *w)
 	r.rport = slot->rport;
 	memcpy(r.raddr, slot->raddr, sizeof(r.raddr));
 	conns_apply_record(&s->conns, &r.hdr, sizeof(r));
+}
+
+static void do_listen(struct sim *s, const struct words *w)
+{
+	struct slot *slot = slot_of(s, w);
+	struct rec_hdr r = { .type = REC_LISTEN, .len = sizeof(r) };
+
+	if (!slot)
+		return;
+	r.slot = (uint32_t)(slot - s->slots);
+	r.gen = slot->gen;
+	r.cookie = slot->cookie;
+	(void)conns_apply_slot(&s->conns, r.slot, slot);
+	conns_apply_record(&s->conns, &r, sizeof(r));
 }
 
 /* Its owner could not run for so long, from now on. */
@@ -550,6 +614,32 @@ static void count_holders(struct sim *s)
 	conns_holders_end(&s->conns);
 }
 
+static void walk_queues(struct sim *s)
+{
+	conns_queues_begin(&s->conns, s->now_ns);
+	for (size_t i = 0; i < s->client_count; i++) {
+		const struct client *c = &s->clients[i];
+		struct queues q = c->queues;
+
+		q.slot = c->slot;
+		q.cookie = c->cookie;
+		q.gen = s->slots[c->slot].gen;
+		if (c->open && (q.unread || q.unacked))
+			conns_apply_queues(&s->conns, &q, s->now_ns);
+	}
+	conns_queues_end(&s->conns);
+}
+
+static void count_turns(struct sim *s)
+{
+	for (size_t i = 0; i < s->client_count; i++) {
+		struct conn *c = conns_find_cookie(&s->conns, s->clients[i].cookie);
+
+		if (c)
+			conn_apply_turns(c, s->clients[i].turns, s->now_ns);
+	}
+}
+
 /* The second source agrees, unless the story has it otherwise. */
 static void check_findings(struct sim *s)
 {
@@ -566,8 +656,10 @@ static void do_tick(struct sim *s, const struct words *w)
 	(void)w;
 	for (uint32_t i = 0; i < SIM_SLOTS; i++)
 		(void)conns_apply_slot(&s->conns, i, &s->slots[i]);
+	walk_queues(s);
 	if (!s->uncounted)
 		count_holders(s);
+	count_turns(s);
 	conns_guess_protocols(&s->conns);
 	apply_pauses(s);
 	conns_judge_stages(&s->conns, s->now_ns);
@@ -604,7 +696,9 @@ bool sim_happen(struct sim *s, const struct words *w)
 		{ "thaw", do_thaw },	   { "stop", do_stop },	      { "resume", do_resume },
 		{ "cut", do_cut },	   { "close", do_close },     { "vanish", do_vanish },
 		{ "defused", do_defused }, { "deny", do_deny },	      { "order", do_order },
+		{ "notify", do_notify },   { "queues", do_queues },   { "turns", do_turns },
 		{ "login", do_login },	   { "lend", do_lend },	      { "watch", do_watch },
+		{ "listen", do_listen },
 		{ "half", do_half },	   { "hear", do_hear },	      { "cancel", do_cancel },
 		{ "paused", do_paused },   { "tick", do_tick },
 	};

@@ -22,7 +22,7 @@ static void do_grace(struct sim *s, const struct words *w)
 	const char *kind = w->count > 2 ? w->word[2] : "idle-in-txn";
 	struct detector_setting *set = detect_conf_find(&s->detect_conf, kind);
 
-	if (w->count < 2 || !set || param_duration(w->word[1], &set->base.grace_ns) < 0)
+	if (!set || w->count < 2 || param_duration(w->word[1], &set->base.grace_ns) < 0)
 		sim_broken(s, "grace DURATION [KIND]");
 }
 

@@ -209,6 +209,27 @@ static void takes_the_sample_of_the_design(void **state)
 	config_done(&c);
 }
 
+static void takes_limits_of_pools(void **state)
+{
+	struct config c;
+
+	(void)state;
+	must_parse("pools:\n"
+		   "  - { match: { comm: \"billing*\", database: shop, user: app }, max: 40 }\n"
+		   "  - { match: { endpoint: \"[0::1]:5432\" }, max: 7 }\n"
+		   "  - { max: 100000 }\n",
+		   &c);
+	assert_int_equal(c.limit_count, 3);
+	assert_string_equal(c.limits[0].comm, "billing*");
+	assert_string_equal(c.limits[0].database, "shop");
+	assert_string_equal(c.limits[0].user, "app");
+	assert_int_equal(c.limits[0].max, 40);
+	assert_string_equal(c.limits[1].endpoint, "[::1]:5432");
+	assert_string_equal(c.limits[2].comm, "");
+	assert_int_equal(c.limits[2].max, 100000);
+	config_done(&c);
+}
+
 /* docs/examples/plimsoll.yaml without its words, and with every setting switched on. */
 static void read_settings(char *text, size_t size)
 {
@@ -243,6 +264,7 @@ static void ships_an_example_of_the_defaults(void **state)
 		"mode:",  "connections:", "detectors:", "enabled:", "grace:",
 		"rules:", "budget:",	  "per_pool:",	"total:",   "per_endpoint:",
 		"share:", "cool_down:",	  "gateway:",	"listen:",  "sinks:",
+		"pools:",
 	};
 	char text[16384];
 	struct config c;
@@ -287,6 +309,7 @@ int main(void)
 		cmocka_unit_test(takes_a_full_rule),
 		cmocka_unit_test(takes_short_rules),
 		cmocka_unit_test(takes_the_sample_of_the_design),
+		cmocka_unit_test(takes_limits_of_pools),
 		cmocka_unit_test(ships_an_example_of_the_defaults),
 		cmocka_unit_test(ships_an_example_that_changes_nothing),
 	};

@@ -82,7 +82,7 @@ static bool check_pool(const struct pool *p, const struct detector_conf *base, c
 {
 	const struct conf *own = conf;
 
-	if (!p->open || elapsed_ns(p->history.begun_ns, now_ns) < base->grace_ns)
+	if (!p->open || p->forwards || elapsed_ns(p->history.begun_ns, now_ns) < base->grace_ns)
 		return false;
 	if (!grew(p, own, base->grace_ns, ret) &&
 	    !lost_many(p, own, elapsed_ns(base->grace_ns, now_ns), base->grace_ns, ret))

@@ -137,7 +137,7 @@ static void settle(struct history *h, struct past *past, const struct conn *c, u
 	past->settled = true;
 	if (c->adopted)
 		return;
-	if (c->tid && c->phase == PHASE_READY && !c->uncertain)
+	if (c->tid && c->phase == PHASE_READY && !c->uncertain && !c->listens)
 		note(h, &d);
 }
 
@@ -172,7 +172,7 @@ static void overtake(const struct history *h, const struct past *past, struct co
 
 static bool is_at_rest(const struct conn *c)
 {
-	return c->activity == ACTIVITY_IDLE && c->queries && !c->uncertain &&
+	return c->activity == ACTIVITY_IDLE && c->queries && !c->uncertain && !c->listens &&
 	       c->evidence == EVIDENCE_WIRE && c->tcp_state == TCP_STATE_ESTABLISHED;
 }
 

@@ -8,13 +8,17 @@ import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 
 /**
  * An application on mariadb-java-client that does as it is told; see lib/client.py.  Beside the
- * words that all know: batch N (N inserts in one go), prepared SQL.
+ * words that all know: batch N (N inserts in one go), prepared SQL; heap N (keeps N million
+ * objects), gc S (collects garbage, again and again, for S seconds).
  */
 public class LeakJdbc {
     private static Connection db;
+    private static PreparedStatement kept;
 
     private static Connection dial() throws SQLException {
         String options = System.getenv().getOrDefault("DB_OPTIONS", "");
@@ -51,6 +55,11 @@ public class LeakJdbc {
         }
     }
 
+    private static String prepare(String sql) throws SQLException {
+        kept = db.prepareStatement(sql);
+        return first(kept, kept.execute());
+    }
+
     private static String batch(int n) throws SQLException {
         try (PreparedStatement s = db.prepareStatement("insert into blobs (b) values (?)")) {
             for (int i = 0; i < n; i++) {
@@ -59,6 +68,24 @@ public class LeakJdbc {
             }
             return "ok " + s.executeBatch().length;
         }
+    }
+
+    /** Begins a transaction on a thread of that name, which then waits for ever. */
+    private static String forget(String name) throws InterruptedException {
+        CountDownLatch done = new CountDownLatch(1);
+        Thread t = new Thread(() -> {
+            try {
+                query("begin");
+                query("update account set balance = balance - 1 where id = 1");
+                done.countDown();
+                Thread.sleep(Long.MAX_VALUE);
+            } catch (SQLException | InterruptedException e) {
+                return;
+            }
+        }, name);
+        t.setDaemon(true);
+        t.start();
+        return done.await(10, TimeUnit.SECONDS) ? "ok" : "error - the thread did not begin";
     }
 
     private static void busy() {
@@ -76,7 +103,31 @@ public class LeakJdbc {
         }
     }
 
-    private static String obey(String word, String rest) throws SQLException {
+    /** A list long enough that to collect it takes a while. */
+    private static Object[] heap;
+
+    private static String grow(int millions) {
+        for (long i = 0; i < millions * 1000000L; i++) {
+            heap = new Object[] {heap};
+        }
+        return "ok";
+    }
+
+    private static void collect(int seconds) {
+        long end = System.nanoTime() + seconds * 1000000000L;
+        while (System.nanoTime() < end) {
+            System.gc();
+        }
+    }
+
+    private static void start(Runnable what) {
+        Thread t = new Thread(what);
+        t.setDaemon(true);
+        t.start();
+    }
+
+    private static String obey(String word, String rest)
+            throws SQLException, InterruptedException {
         switch (word) {
         case "begin":
         case "commit":
@@ -86,8 +137,14 @@ public class LeakJdbc {
             return query(rest);
         case "prepared":
             return prepared(rest);
+        case "prepare":
+            return prepare(rest);
+        case "execute":
+            return first(kept, kept.execute());
         case "batch":
             return batch(Integer.parseInt(rest));
+        case "forget":
+            return forget(rest);
         case "manual":
         case "auto":
             db.setAutoCommit(word.equals("auto"));
@@ -96,10 +153,13 @@ public class LeakJdbc {
             return query("select connection_id()");
         case "busy":
             for (int i = 0; i < Integer.parseInt(rest); i++) {
-                Thread t = new Thread(LeakJdbc::busy);
-                t.setDaemon(true);
-                t.start();
+                start(LeakJdbc::busy);
             }
+            return "ok";
+        case "heap":
+            return grow(Integer.parseInt(rest));
+        case "gc":
+            start(() -> collect(Integer.parseInt(rest)));
             return "ok";
         default:
             return "error - unknown word " + word;

@@ -75,9 +75,9 @@ def pools_of(driver, build=""):
     return [_built("pool_go" + build), GO_NAMES[driver]]
 
 
-def burst(bench, count):
+def burst(bench, count, status="I"):
     """Opens `count` connections at once and keeps them; their port (see clients/burst.c)."""
-    app = subprocess.Popen([_built("burst"), str(count)], stdout=subprocess.PIPE,
+    app = subprocess.Popen([_built("burst"), str(count), status], stdout=subprocess.PIPE,
                            preexec_fn=tap.die_with_parent)
     bench.later(app.kill)
     word, port = app.stdout.readline().split()

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Who is at it right now: thread, goroutine, registers and the top of the stack. */
+#ifndef PLIMSOLL_SNAPSHOT_BPF_H
+#define PLIMSOLL_SNAPSHOT_BPF_H
+
+#include "maps.bpf.h"
+
+#define GOID_AT 152	/* in Go's g, since 1.10; since 1.23 right behind that */
+
+struct snapshots_map {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u32);
+	__type(value, struct stack_snapshot);
+};
+
+/* An empty one, copied in when a connection keeps its first. */
+struct no_snapshot_map {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct stack_snapshot);
+};
+
+extern struct snapshots_map snapshots SEC(".maps");	/* at the statement */
+extern struct snapshots_map connects SEC(".maps");	/* at connect() */
+extern struct no_snapshot_map no_snapshot SEC(".maps");
+extern const volatile __u32 cfg_evidence;	/* enum evidence_tier */
+
+static __always_inline struct stack_snapshot *snapshot_of(void *map, __u32 index)
+{
+	struct stack_snapshot *kept = bpf_map_lookup_elem(map, &index);
+	__u32 zero = 0;
+
+	if (kept)
+		return kept;
+	kept = bpf_map_lookup_elem(&no_snapshot, &zero);
+	if (kept)
+		bpf_map_update_elem(map, &index, kept, BPF_ANY);
+	return bpf_map_lookup_elem(map, &index);
+}
+
+static __always_inline void take_registers(struct stack_snapshot *kept, struct task_struct *task)
+{
+#ifdef __TARGET_ARCH_x86
+	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
+
+	kept->ip = regs->ip;
+	kept->sp = regs->sp;
+	kept->bp = regs->bp;
+	kept->bx = regs->bx;
+	kept->r12 = regs->r12;
+	kept->r13 = regs->r13;
+	kept->r14 = regs->r14;
+	kept->r15 = regs->r15;
+#endif
+}
+
+/*
+ * Go keeps its g in thread-local storage, right below the base.  In another language
+ * that is any word, and following it may be a fault, which costs a microsecond: it is
+ * not tried again where it led to nothing.
+ */
+static __always_inline void take_goroutine(struct stack_snapshot *kept, struct task_struct *task,
+					   bool again)
+{
+#ifdef __TARGET_ARCH_x86
+	__u64 g = 0;
+
+	if (again && !kept->goroutine[0] && !kept->goroutine[1])
+		return;
+	kept->goroutine[0] = kept->goroutine[1] = 0;
+	if (!bpf_probe_read_user(&g, sizeof(g), (void *)(task->thread.fsbase - 8)) && g)
+		bpf_probe_read_user(kept->goroutine, sizeof(kept->goroutine), (void *)(g + GOID_AT));
+#endif
+}
+
+/*
+ * How much there is of a stack: the main thread's ends where it began, another's below
+ * what its library keeps of the thread.  To read beyond would be a fault.
+ */
+static __always_inline __u32 stack_size(const struct task_struct *task, __u64 sp)
+{
+	__u64 size = SNAPSHOT_BYTES, above = task->mm->start_stack - sp;
+
+	if (above < size)
+		size = above;
+#ifdef __TARGET_ARCH_x86
+	above = task->thread.fsbase - sp;
+	if (above < size)
+		size = above;
+#endif
+	return size;
+}
+
+/* Where the end is not known there may be less than what is asked for: less, then. */
+static __always_inline __u32 take_stack(struct stack_snapshot *kept, const struct task_struct *task)
+{
+	const void *sp = (const void *)kept->sp;
+	__u32 size = stack_size(task, kept->sp);
+
+	barrier_var(size);	/* so that what is checked is what is used */
+	if (size > SNAPSHOT_BYTES)
+		return 0;
+	if (!bpf_probe_read_user(kept->bytes, size, sp))
+		return size;
+	if (!bpf_probe_read_user(kept->bytes, SNAPSHOT_BYTES / 4, sp))
+		return SNAPSHOT_BYTES / 4;
+	if (!bpf_probe_read_user(kept->bytes, SNAPSHOT_BYTES / 16, sp))
+		return SNAPSHOT_BYTES / 16;
+	return 0;
+}
+
+/* Keeps it in `map` for the connection in slot `index`; only in the process's own context. */
+static __always_inline void take_snapshot(void *map, __u32 index, __u32 gen, enum counter lost)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct stack_snapshot *kept = snapshot_of(map, index);
+	__u32 tid = (__u32)bpf_get_current_pid_tgid();
+	bool again;
+
+	if (!kept) {
+		count(lost);
+		return;
+	}
+	again = kept->gen == gen && kept->tid == tid;
+	kept->gen = gen;
+	kept->tid = tid;
+	kept->ns = coarse_ns();
+	bpf_get_current_comm(kept->thread, sizeof(kept->thread));
+	take_registers(kept, task);
+	take_goroutine(kept, task, again);
+	kept->len = take_stack(kept, task);
+}
+
+#endif
