@@ -358,6 +358,7 @@ static struct conn common_of(const struct pool *p)
 		.uid = p->uid,
 		.remote = p->endpoint,
 		.protocol = p->protocol,
+		.phase = PHASE_READY,	/* recognised: to be listed */
 	};
 
 	memcpy(c.user, p->user, sizeof(c.user));
