@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The edges of the program under test: the functions through which it meets kernel,
+ * clock, processes and disk are put aside by the linker (--wrap) for those in edge.c,
+ * which ask the modelled world.  Everything between them is the program's own.
+ */
+#ifndef PLIMSOLL_SIM_EDGE_H
+#define PLIMSOLL_SIM_EDGE_H
+
+#include <stdbool.h>
+
+#include "event.h"
+
+/* A record for the ring.  It is lost when the ring is full. */
+void edge_submit(const struct rec_hdr *rec);
+
+/* Whether records wait. */
+bool edge_has_records(void);
+
+#endif
