@@ -163,7 +163,7 @@ EDGE(int, sockdiag_ask, const struct sock_name *name, struct sock_facts *ret)
 		.unacked = s->unacked,
 		.bytes_received = s->slot.rx_bytes,
 		.bytes_acked = s->slot.tx_bytes,
-		.retransmits = s->retransmits,
+		.retransmits = kernel_retransmits(s),
 	};
 	return 0;
 }

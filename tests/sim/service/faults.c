@@ -99,7 +99,8 @@ static void burst(void)
 
 	if (p->max_open > 4)
 		traffic_burst(p, p->max_open / 3 + (uint32_t)chance_below(p->max_open));
-	look_closely(sim_now_ns, sim_now_ns + 10 * NS_PER_S);
+	if (chance(0.1))
+		look_closely(sim_now_ns, sim_now_ns + 10 * NS_PER_S);
 }
 
 static void on_records_back(void *who, uint64_t tag)

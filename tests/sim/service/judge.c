@@ -101,33 +101,59 @@ static void on_deadline(void *who, uint64_t tag)
 		    ns_to_s(elapsed_ns(l->began_ns, sim_now_ns)));
 }
 
-void judge_leak(const char *kind, struct client_pool *p, struct link *link)
+static struct leak *add(const char *kind, struct client_pool *p)
 {
-	struct leak *l = leak_count < LEAKS ? &leaks[leak_count++] : NULL;
+	struct leak *l = &leaks[leak_count < LEAKS - 1 ? leak_count++ : leak_count];
 
-	if (!l)
-		return;
 	*l = (struct leak){
 		.kind = kind,
 		.pool = p,
-		.cookie = link ? link->sock->slot.cookie : 0,
-		.began_ns = sim_now_ns,
-		.frozen_sum_ns = p->process->frozen_sum_ns,
 		.grace_ns = detect_conf_find(settings, kind)->base.grace_ns,
 	};
-	if (link)
-		link->leak = l;
-	else
-		p->leak = l;
 	score_of(kind)->leaks++;
+	return l;
+}
+
+/* As often as the daemon itself looks, when it has to be found. */
+static void watch(struct leak *l)
+{
+	uint64_t grace_ns = l->grace_ns;
+
+	l->began_ns = sim_now_ns;
+	l->frozen_sum_ns = l->pool->process->frozen_sum_ns;
+	look_closely(sim_now_ns + grace_ns - NS_PER_S, sim_now_ns + grace_ns + 2 * NS_PER_S);
+	look_closely(sim_now_ns + grace_ns * 3 / 2, sim_now_ns + grace_ns * 3 / 2 + NS_PER_S);
+	look_closely(deadline_ns(l) - 2 * NS_PER_S, deadline_ns(l));
+	happen_at(deadline_ns(l), on_deadline, l, 0);
+}
+
+void judge_leak(const char *kind, struct client_pool *p, struct link *link)
+{
+	struct leak *l = add(kind, p);
+
+	l->cookie = link->sock->slot.cookie;
+	link->leak = l;
 	if (tells)
 		say("leak %s on c%llx of %s %u", kind, (unsigned long long)l->cookie, p->comm,
 		    p->process->pid);
-	/* As often as the daemon itself looks, when it has to be found. */
-	look_closely(sim_now_ns + l->grace_ns - NS_PER_S, sim_now_ns + l->grace_ns + 2 * NS_PER_S);
-	look_closely(sim_now_ns + l->grace_ns * 3 / 2, sim_now_ns + l->grace_ns * 3 / 2 + NS_PER_S);
-	look_closely(deadline_ns(l) - 2 * NS_PER_S, deadline_ns(l));
-	happen_at(deadline_ns(l), on_deadline, l, 0);
+	watch(l);
+}
+
+void judge_pool_leak(const char *kind, struct client_pool *p)
+{
+	p->leak = add(kind, p);
+	if (tells)
+		say("leak %s begins on %s %u", kind, p->comm, p->process->pid);
+	look_closely(sim_now_ns, sim_now_ns + MINUTE);
+}
+
+void judge_evident(struct leak *l)
+{
+	if (l->began_ns || l->confirmed)
+		return;
+	if (tells)
+		say("leak %s of %s %u shows", l->kind, l->pool->comm, l->pool->process->pid);
+	watch(l);
 }
 
 void judge_over(struct leak *l)
@@ -159,9 +185,9 @@ static struct client_pool *pool_of(const struct finding *f)
 
 static void note_confirmed(struct leak *l, struct score *score)
 {
-	uint64_t took_ns = elapsed_ns(l->began_ns, sim_now_ns);
+	uint64_t took_ns = l->began_ns ? elapsed_ns(l->began_ns, sim_now_ns) : 0;
 
-	if (!l->confirmed && sim_now_ns <= deadline_ns(l)) {
+	if (!l->confirmed && (!l->began_ns || sim_now_ns <= deadline_ns(l))) {
 		score->confirmed++;
 		score->slowest_ns = took_ns > score->slowest_ns ? took_ns : score->slowest_ns;
 	}

@@ -16,7 +16,7 @@ struct leak {
 	const char *kind;	/* the detector that has to say so */
 	struct client_pool *pool;
 	uint64_t cookie;	/* 0: the pool's */
-	uint64_t began_ns, frozen_sum_ns;
+	uint64_t began_ns, frozen_sum_ns;	/* 0: cannot be known yet */
 	uint64_t grace_ns;
 	bool confirmed, over;
 	bool hidden;		/* facts about it were lost: it need not be found */
@@ -28,8 +28,12 @@ void judge_begin(uint64_t seed, bool tells, struct detect_conf *conf);
 /* Whether there is a detector for it that is on. */
 bool judge_knows(const char *kind);
 
-/* A leak begins on `l`, or on all of `p`; and ends, mended or given back or dead. */
+/* A leak begins on `l` of `p`, or on `p`; and ends, mended or given back or dead. */
 void judge_leak(const char *kind, struct client_pool *p, struct link *l);
+void judge_pool_leak(const char *kind, struct client_pool *p);
+
+/* From now on a pool's leak can be known from what was seen; not before. */
+void judge_evident(struct leak *leak);
 void judge_over(struct leak *leak);
 
 /* Facts about all that is under way were lost. */

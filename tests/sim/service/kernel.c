@@ -149,7 +149,8 @@ static void fill_addresses(struct sock *s)
 	s->slot.uid = 1000;
 }
 
-struct sock *kernel_connect(struct process *p, struct endpoint *to, struct link *link)
+struct sock *kernel_connect(struct process *p, uint32_t tid, struct endpoint *to,
+			    struct link *link)
 {
 	uint32_t index = free_count ? free_slots[--free_count] : high;
 	struct sock *s = &socks[index];
@@ -173,7 +174,8 @@ struct sock *kernel_connect(struct process *p, struct endpoint *to, struct link 
 	s->slot.tcp_state = TCP_SYN_SENT;
 	s->slot.opened_ns = s->slot.last_ns = sim_now_ns;
 	s->slot.cookie = ++last_cookie;
-	s->slot.tgid = s->slot.tid = p->pid;
+	s->slot.tgid = p->pid;
+	s->slot.tid = tid;
 	s->slot.start_ticks = p->start_ticks;
 	memcpy(s->slot.comm, p->comm, sizeof(s->slot.comm));
 	open_count++;
@@ -212,6 +214,11 @@ void kernel_let_in(struct sock *s, const struct words *w)
 	s->slot.last_ns = sim_now_ns;
 	kernel_count(s, 1 + w->setup, 80, 300);
 	s->slot.queries = w->tls ? 0 : w->setup;
+}
+
+uint32_t kernel_retransmits(const struct sock *s)
+{
+	return s->cut_ns ? network_retransmits(sim_now_ns - s->cut_ns) : s->retransmits;
 }
 
 void kernel_fin(struct sock *s)

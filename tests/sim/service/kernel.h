@@ -32,6 +32,7 @@ struct sock {
 	bool tls;
 	uint8_t tcp_state;
 	uint32_t unread, unacked, retransmits;
+	uint64_t cut_ns;	/* since when only its own way to the server is cut; 0: it is not */
 	uint64_t lost_ns;	/* the thread of its conversation; 0: it is followed */
 	struct process *owner;
 	struct process *also;	/* another process that has it open */
@@ -51,9 +52,13 @@ void kernel_exit(struct process *p);
 void kernel_freeze(struct process *p, uint64_t until_ns);
 
 /* The life of a connection.  NULL: no socket to be had. */
-struct sock *kernel_connect(struct process *p, struct endpoint *to, struct link *link);
+struct sock *kernel_connect(struct process *p, uint32_t tid, struct endpoint *to,
+			    struct link *link);
 void kernel_greet(struct sock *s, const struct words *w);	/* the start-up packet goes out */
 void kernel_let_in(struct sock *s, const struct words *w);	/* authenticated, set up */
+/* As it would be when somebody asks for it now. */
+uint32_t kernel_retransmits(const struct sock *s);
+
 void kernel_fin(struct sock *s);				/* the server closes */
 void kernel_close(struct sock *s, bool by_server);		/* it is no more */
 

@@ -13,6 +13,36 @@
 
 /* ---- connections */
 
+/* All that is lent, so that a look need not seek it. */
+static struct link *lent[KERNEL_SOCKS];
+static size_t lent_count;
+
+static void enlist(struct link *l)
+{
+	if (l->lent_at)
+		return;
+	lent[lent_count++] = l;
+	l->lent_at = lent_count;
+}
+
+static void delist(struct link *l)
+{
+	struct link *last = lent_count ? lent[lent_count - 1] : NULL;
+
+	if (!l->lent_at)
+		return;
+	lent[l->lent_at - 1] = last;
+	last->lent_at = l->lent_at;
+	l->lent_at = 0;
+	lent_count--;
+}
+
+void pools_show(void)
+{
+	for (size_t i = 0; i < lent_count; i++)
+		pool_show(lent[i]);
+}
+
 static struct link *free_link(struct client_pool *p)
 {
 	for (size_t i = 0; i < POOL_LINKS; i++)
@@ -25,8 +55,10 @@ static void forget(struct link *l)
 {
 	struct client_pool *p = l->pool;
 
-	if (l->leak)
+	if (l->leak && l->leak->cookie)
 		judge_over(l->leak);
+	p->dialling -= l->state == LINK_DIALLING && !l->wanted;
+	delist(l);
 	for (uint32_t i = 0; i < p->idle_count; i++) {
 		if (p->idle[i] != l)
 			continue;
@@ -80,6 +112,7 @@ static void put_idle(struct link *l)
 {
 	struct client_pool *p = l->pool;
 
+	delist(l);
 	l->state = LINK_FREE;
 	l->used_ns = sim_now_ns;
 	p->idle[p->idle_count++] = l;
@@ -98,6 +131,12 @@ static void on_let_in(void *who, uint64_t gen)
 	}
 	kernel_let_in(l->sock, &l->pool->words);
 	l->opened_ns = l->used_ns = l->pinged_ns = sim_now_ns;
+	if (!l->wanted)
+		l->pool->dialling--;
+	if (l->forgotten) {
+		l->state = LINK_LEAKED;
+		return;
+	}
 	if (!l->wanted) {
 		put_idle(l);
 		return;
@@ -134,6 +173,13 @@ static void on_answered(void *who, uint64_t gen)
 	happen_at(sim_now_ns + auth_ns, on_let_in, l, gen);
 }
 
+/* The thread that dials. */
+static uint32_t dialler(struct client_pool *p)
+{
+	return p->process->pid +
+	       (uint32_t)(p->threads ? chance_below(p->threads) : 100 + p->dials++ % 100000);
+}
+
 struct link *pool_dial(struct client_pool *p, bool wanted)
 {
 	struct link *l = free_link(p);
@@ -142,12 +188,13 @@ struct link *pool_dial(struct client_pool *p, bool wanted)
 	if (!l)
 		return NULL;
 	*l = (struct link){ .pool = p, .gen = l->gen + 1, .wanted = wanted };
-	l->sock = kernel_connect(p->process, p->endpoint, l);
+	l->sock = kernel_connect(p->process, dialler(p), p->endpoint, l);
 	if (!l->sock)
 		return NULL;
 	l->state = LINK_DIALLING;
 	l->retire_ns = p->lifetime_ns ? sim_now_ns + p->lifetime_ns - spread_ns : UINT64_MAX;
 	p->open++;
+	p->dialling += !wanted;
 	happen_at(sim_now_ns + NS_PER_US * p->endpoint->rtt_us, on_answered, l, l->gen);
 	return l;
 }
@@ -181,6 +228,7 @@ static void on_end(void *who, uint64_t gen)
 
 void pool_lend(struct link *l, const struct job *job)
 {
+	enlist(l);
 	l->state = LINK_LENT;
 	l->job = *job;
 	l->counted = 0;
@@ -198,7 +246,9 @@ void pool_give(struct link *l)
 
 	pool_show(l);
 	kernel_rest(l->sock, 'I', sim_now_ns, sim_now_ns, 0);
-	if (is_expired(l)) {
+	if (p->loses > 0 && chance(p->loses)) {
+		pool_lost(l);
+	} else if (is_expired(l)) {
 		pool_drop(l);
 	} else if (p->waiting) {
 		p->waiting--;
@@ -254,6 +304,7 @@ void pool_want(struct client_pool *p)
 void pool_leak(struct link *l)
 {
 	pool_show(l);
+	delist(l);
 	l->state = LINK_LEAKED;
 	l->gen++;
 }

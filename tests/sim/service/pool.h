@@ -44,9 +44,11 @@ struct link {
 	enum link_state state;
 	uint32_t gen;		/* of what is to happen to it, only the newest counts */
 	bool wanted;		/* somebody waits for the dial */
+	bool forgotten;		/* nobody will ever ask for it */
 	struct job job;
 	uint64_t began_ns, ends_ns;	/* of the job */
 	uint64_t counted;	/* requests of the job that were shown as answered */
+	size_t lent_at;		/* place in the list of what is lent, plus one */
 	uint64_t opened_ns, used_ns, retire_ns;
 	uint64_t pinged_ns;
 	bool dead;		/* the server is gone, and the application does not know */
@@ -80,6 +82,7 @@ struct client_pool {
 	bool fifo, any;		/* which free one is taken: oldest, any, or else the latest */
 	bool checks;		/* asks a little question before a connection is used */
 	uint32_t workers;	/* jobs that may be wanted at once */
+	uint32_t threads;	/* of which any may dial; 0: each time another */
 
 	/* work */
 	uint64_t every_ns;	/* mean time between jobs at noon */
@@ -89,8 +92,13 @@ struct client_pool {
 
 	struct link links[POOL_LINKS];
 	struct link *idle[POOL_LINKS];	/* free ones, in the order they came back */
-	uint32_t open, idle_count, waiting;
+	uint32_t dials;
+	uint32_t open, idle_count, dialling, waiting;	/* dialling: for the pool itself */
 	struct leak *leak;	/* that the whole pool has */
+	double loses;		/* the share of its jobs that do not give back */
+	uint32_t lost, chain;	/* so many, and so many one after another */
+	uint64_t lost_ns;	/* the last of the chain */
+	uint64_t started_ns;
 };
 
 /* All pools of the service; `conns` connections at noon. */
@@ -122,6 +130,9 @@ void pool_give(struct link *l);
 
 /* Borrows and never gives back: its job goes on to the moment of the call. */
 void pool_leak(struct link *l);
+
+/* What a pool that loses connections does with one it should take back; see leaks.c. */
+void pool_lost(struct link *l);
 
 /* The slots of everything that is in use, as they would be now. */
 void pools_show(void);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "lib/cleanup.h"
+#include "judge.h"
 #include "pool.h"
 #include "traffic.h"
 
@@ -27,14 +28,6 @@ struct client_pool *pools_get(size_t n)
 struct client_pool *pools_any(void)
 {
 	return pools[chance_below(count)];
-}
-
-void pools_show(void)
-{
-	for (size_t n = 0; n < count; n++)
-		for (size_t i = 0; i < POOL_LINKS && pools[n]->open > pools[n]->idle_count; i++)
-			if (pools[n]->links[i].state == LINK_LENT)
-				pool_show(&pools[n]->links[i]);
 }
 
 static void keep_house(void *who, uint64_t gen)
@@ -60,6 +53,7 @@ static void start_one(struct client_pool *p, struct process *process)
 	p->runs = true;
 	p->gen++;
 	p->waiting = 0;
+	p->started_ns = sim_now_ns;
 	if (p->family->keep_house)
 		happen_at(sim_now_ns + chance_below(NS_PER_S), keep_house, p, p->gen);
 	traffic_start(p);
@@ -74,10 +68,24 @@ void pool_start(struct client_pool *p)
 			start_one(pools[n], process);
 }
 
+/* With the process its leak is over. */
+static void forgive(struct client_pool *p)
+{
+	if (!p->leak)
+		return;
+	judge_over(p->leak);
+	p->leak = NULL;
+	p->work = NULL;
+	p->loses = 0;
+	p->lost = p->chain = 0;
+	p->lost_ns = 0;
+}
+
 static void stop_one(struct client_pool *p)
 {
 	p->runs = false;
 	p->gen++;
+	forgive(p);
 	for (size_t i = 0; i < POOL_LINKS; i++) {
 		if (p->links[i].state == LINK_NONE)
 			continue;
@@ -129,11 +137,23 @@ struct client_pool *pool_add(const struct family *f)
 	p->night = 0.1 + 0.01 * (double)chance_below(60);
 	p->phase_ns = chance_below(DAY);
 	p->workers = 64;
+	p->threads = 1;
 	f->begin(p);
 	for (size_t i = 0; i < POOL_LINKS; i++)
 		p->links[i].pool = p;
 	pools[count++] = p;
 	return p;
+}
+
+/* Beside a pool: another that has little to do, a listener, a leader's lock. */
+static void add_company(struct client_pool *p)
+{
+	struct client_pool *twin = chance(0.2) ? add_twin(p, p->family) : NULL;
+
+	if (twin)
+		twin->every_ns = 20 * p->every_ns;
+	if (chance(0.15) && p->endpoint->wire == WIRE_POSTGRESQL)
+		(void)add_twin(p, chance(0.5) ? family_find("listener") : family_find("leader"));
 }
 
 static int by_name(const void *a, const void *b)
@@ -142,17 +162,25 @@ static int by_name(const void *a, const void *b)
 		      (*(const struct family *const *)b)->name);
 }
 
-/* A second pool of the same program, to the same database, that has little to do. */
-static void add_twin(struct client_pool *p)
+static const struct family *family_find(const char *name)
 {
-	struct client_pool *twin = pool_add(p->family);
+	for_each(family, it)
+		if (strcmp((*it)->name, name) == 0)
+			return *it;
+	abort();
+}
+
+/* A second pool of the same program, to the same database. */
+static struct client_pool *add_twin(struct client_pool *p, const struct family *f)
+{
+	struct client_pool *twin = pool_add(f);
 
 	if (!twin)
-		return;
+		return NULL;
 	twin->first = p;
 	twin->endpoint = p->endpoint;
 	twin->words = p->words;
-	twin->every_ns = 20 * p->every_ns;
+	return twin;
 }
 
 void pools_begin(uint32_t conns)
@@ -173,8 +201,8 @@ void pools_begin(uint32_t conns)
 			if (!p)
 				return;
 			sum += p->max_idle;
-			if (p->max_open > 10 && chance(0.2))
-				add_twin(p);
+			if (p->max_open > 4)
+				add_company(p);
 			pool_start(p);
 		}
 	}

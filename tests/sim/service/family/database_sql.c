@@ -15,6 +15,7 @@ static void begin(struct client_pool *p)
 	p->fifo = chance(0.3);
 	p->words.setup = (uint32_t)chance_below(3);
 	p->house_ns = 5 * NS_PER_S;
+	p->threads = 12;
 	house_traffic(p, p->max_open * 0.3);
 }
 

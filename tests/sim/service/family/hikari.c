@@ -6,6 +6,8 @@
  */
 #include "family/house.h"
 
+#define FILLED_AT_ONCE 4
+
 static void begin(struct client_pool *p)
 {
 	p->max_open = p->max_idle = (uint32_t)chance_between(10, 60);
@@ -16,14 +18,15 @@ static void begin(struct client_pool *p)
 	p->keepalive_ns = chance(0.7) ? 2 * MINUTE : 0;
 	p->any = true;
 	p->words.setup = 4;
-	p->house_ns = 200 * NS_PER_MS;
+	p->house_ns = 2 * NS_PER_S;
 	house_traffic(p, p->max_open * 0.25);
 }
 
 static void keep_house(struct client_pool *p)
 {
-	house_fill(p);
-	if (chance(0.02)) {
+	for (int i = 0; i < FILLED_AT_ONCE; i++)
+		house_fill(p);
+	if (chance(0.1)) {
 		house_retire(p, p->min_idle);
 		house_ping(p);
 	}

@@ -14,6 +14,7 @@ static void begin(struct client_pool *p)
 	p->checks = chance(0.6);
 	p->lifetime_ns = chance(0.5) ? chance_between(10, 120) * MINUTE : 0;
 	p->words.setup = 2;
+	p->threads = 20;
 	house_traffic(p, p->max_idle * 0.5);
 }
 
