@@ -145,17 +145,6 @@ struct client_pool *pool_add(const struct family *f)
 	return p;
 }
 
-/* Beside a pool: another that has little to do, a listener, a leader's lock. */
-static void add_company(struct client_pool *p)
-{
-	struct client_pool *twin = chance(0.2) ? add_twin(p, p->family) : NULL;
-
-	if (twin)
-		twin->every_ns = 20 * p->every_ns;
-	if (chance(0.15) && p->endpoint->wire == WIRE_POSTGRESQL)
-		(void)add_twin(p, chance(0.5) ? family_find("listener") : family_find("leader"));
-}
-
 static int by_name(const void *a, const void *b)
 {
 	return strcmp((*(const struct family *const *)a)->name,
@@ -180,7 +169,19 @@ static struct client_pool *add_twin(struct client_pool *p, const struct family *
 	twin->first = p;
 	twin->endpoint = p->endpoint;
 	twin->words = p->words;
+	twin->words.setup += !p->words.setup;
 	return twin;
+}
+
+/* Beside a pool: another that has little to do, a listener, a leader's lock. */
+static void add_company(struct client_pool *p)
+{
+	struct client_pool *twin = chance(0.2) ? add_twin(p, p->family) : NULL;
+
+	if (twin)
+		twin->every_ns = 20 * p->every_ns;
+	if (chance(0.15) && p->endpoint->wire == WIRE_POSTGRESQL)
+		(void)add_twin(p, chance(0.5) ? family_find("listener") : family_find("leader"));
 }
 
 void pools_begin(uint32_t conns)
