@@ -37,7 +37,7 @@ void house_ping(struct client_pool *p)
 
 void house_fill(struct client_pool *p)
 {
-	if (p->idle_count + p->dialling < p->min_idle && p->open < p->max_open)
+	if (!p->dialling && p->idle_count < p->min_idle && p->open < p->max_open)
 		(void)pool_dial(p, false);
 }
 

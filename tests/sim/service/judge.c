@@ -13,14 +13,14 @@
 #define TCP_CLOSE_WAIT 8
 
 /* What came of the leaks of one kind. */
-struct score {
+struct tally {
 	const char *kind;
 	unsigned leaks, confirmed, missed, hidden, over;
 	unsigned false_ones, also, faults, regrets, suspected;
 	uint64_t slowest_ns;	/* of those confirmed */
 };
 
-static struct score scores[KINDS];
+static struct tally scores[KINDS];
 static struct leak leaks[LEAKS];
 static size_t leak_count;
 static struct detect_conf *settings;
@@ -42,7 +42,7 @@ bool judge_knows(const char *kind)
 	return s && s->base.enabled;
 }
 
-static struct score *score_of(const char *kind)
+static struct tally *score_of(const char *kind)
 {
 	size_t i = 0;
 
@@ -82,7 +82,7 @@ static uint64_t deadline_ns(const struct leak *l)
 static void on_deadline(void *who, uint64_t tag)
 {
 	struct leak *l = who;
-	struct score *score = score_of(l->kind);
+	struct tally *score = score_of(l->kind);
 
 	(void)tag;
 	if (l->over || l->confirmed)
@@ -183,7 +183,7 @@ static struct client_pool *pool_of(const struct finding *f)
 	return NULL;
 }
 
-static void note_confirmed(struct leak *l, struct score *score)
+static void note_confirmed(struct leak *l, struct tally *score)
 {
 	uint64_t took_ns = l->began_ns ? elapsed_ns(l->began_ns, sim_now_ns) : 0;
 
@@ -206,7 +206,7 @@ static bool is_so(const char *kind, const struct sock *s)
 
 static void judge_confirmed(const struct finding *f)
 {
-	struct score *score = score_of(f->detector->name);
+	struct tally *score = score_of(f->detector->name);
 	struct sock *s = f->conn.cookie ? kernel_find(f->conn.cookie) : NULL;
 	struct client_pool *p = s && s->link ? s->link->pool : pool_of(f);
 	struct leak *l = s && s->link ? s->link->leak : p ? p->leak : NULL;
@@ -227,7 +227,7 @@ static void judge_confirmed(const struct finding *f)
 
 void judge_finding(const struct finding *f)
 {
-	struct score *score = score_of(f->detector->name);
+	struct tally *score = score_of(f->detector->name);
 
 	score->suspected += f->state == FINDING_SUSPECT;
 	score->regrets += f->state == FINDING_RETRACTED && f->confirmed_ns;
@@ -263,7 +263,7 @@ static bool promise(bool kept, const char *what, unsigned n)
 	return kept;
 }
 
-static void print_score(const struct score *s)
+static void print_score(const struct tally *s)
 {
 	printf("# %-12s leaks %u: confirmed %u (slowest %.1f s), missed %u, ended before %u, hidden %u; "
 	       "false %u, also %u, by faults %u, suspected %u, retracted %u\n",

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "family/house.h"
 #include "judge.h"
-#include "pool.h"
 #include "traffic.h"
 
 #define DIAL_TIMEOUT_NS (10 * NS_PER_S)
@@ -139,6 +139,8 @@ static void on_let_in(void *who, uint64_t gen)
 	}
 	if (!l->wanted) {
 		put_idle(l);
+		if (l->pool->fills_through)
+			house_fill(l->pool);
 		return;
 	}
 	job = l->pool->work ? l->pool->work(l->pool) : traffic_job();
@@ -177,7 +179,17 @@ static void on_answered(void *who, uint64_t gen)
 static uint32_t dialler(struct client_pool *p)
 {
 	return p->process->pid +
-	       (uint32_t)(p->threads ? chance_below(p->threads) : 100 + p->dials++ % 100000);
+	       (uint32_t)(p->threads ? chance_below(p->threads) : 100 + p->dials % 100000);
+}
+
+static void on_retire(void *who, uint64_t serial)
+{
+	struct link *l = who;
+
+	if (l->state != LINK_FREE || l->serial != serial || !l->pool->runs)
+		return;
+	pool_drop(l);
+	house_fill(l->pool);
 }
 
 struct link *pool_dial(struct client_pool *p, bool wanted)
@@ -193,6 +205,9 @@ struct link *pool_dial(struct client_pool *p, bool wanted)
 		return NULL;
 	l->state = LINK_DIALLING;
 	l->retire_ns = p->lifetime_ns ? sim_now_ns + p->lifetime_ns - spread_ns : UINT64_MAX;
+	l->serial = ++p->dials;
+	if (p->retires_by_timer)
+		happen_at(l->retire_ns, on_retire, l, l->serial);
 	p->open++;
 	p->dialling += !wanted;
 	happen_at(sim_now_ns + NS_PER_US * p->endpoint->rtt_us, on_answered, l, l->gen);

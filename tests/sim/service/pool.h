@@ -51,6 +51,7 @@ struct link {
 	size_t lent_at;		/* place in the list of what is lent, plus one */
 	uint64_t opened_ns, used_ns, retire_ns;
 	uint64_t pinged_ns;
+	uint32_t serial;	/* of the pool's dials */
 	bool dead;		/* the server is gone, and the application does not know */
 	struct leak *leak;
 };
@@ -80,6 +81,8 @@ struct client_pool {
 	uint64_t lifetime_ns, lifetime_spread_ns, idle_ns;	/* 0: none */
 	uint64_t keepalive_ns, house_ns;
 	bool fifo, any;		/* which free one is taken: oldest, any, or else the latest */
+	bool fills_through;	/* min_idle at one go: a dial after the other */
+	bool retires_by_timer;	/* each in its own time, unless it is lent */
 	bool checks;		/* asks a little question before a connection is used */
 	uint32_t workers;	/* jobs that may be wanted at once */
 	uint32_t threads;	/* of which any may dial; 0: each time another */

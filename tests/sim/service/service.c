@@ -21,17 +21,18 @@
 #include "pool.h"
 
 struct options {
-	uint64_t seed, days;
+	uint64_t seed;
 	uint32_t conns;
 	const char *leaks, *faults;
-	double per_day;
-	bool fixes, tells;
+	double days, per_day;
+	bool fixes, tells, always;
 };
 
 static struct engine engine;
 static struct engine_options engine_options;
 static uint64_t close_until_ns, looks;
 static unsigned most_conns;
+static bool always_closely;
 
 /* ---- when to look */
 
@@ -52,7 +53,7 @@ static uint64_t pause_ns(void)
 	findings_for_each(&engine.detect, f)
 		if (f->state == FINDING_SUSPECT)
 			return 100 * NS_PER_MS;
-	if (sim_now_ns < close_until_ns)
+	if (sim_now_ns < close_until_ns || always_closely)
 		return chance_between(100, 400) * NS_PER_MS;
 	return chance_between(5000, 35000) * NS_PER_MS;
 }
@@ -157,10 +158,11 @@ static bool simulate(const struct options *o)
 	pools_begin(o->conns);
 	faults_begin(o->faults);
 	leaks_begin(o->leaks, o->per_day);
-	run(SIM_BEGIN_NS + o->days * DAY);
+	always_closely = o->always;
+	run(SIM_BEGIN_NS + (uint64_t)(o->days * (double)DAY));
 	kept = judge_end();
-	printf("# seed %llu: %llu days, up to %u connections of %zu pools, %llu looks, %.1f s of CPU\n",
-	       (unsigned long long)o->seed, (unsigned long long)o->days, most_conns, pools_count(),
+	printf("# seed %llu: %g days, up to %u connections of %zu pools, %llu looks, %.1f s of CPU\n",
+	       (unsigned long long)o->seed, o->days, most_conns, pools_count(),
 	       (unsigned long long)looks, seconds() - began);
 	engine_close(&engine);
 	pools_done();
@@ -170,7 +172,7 @@ static bool simulate(const struct options *o)
 
 static const char usage[] =
 	"usage: service [--seed N] [--days D] [--conns C] [--leaks all|none|KIND,...] [--per-day N]\n"
-	"               [--faults all|none|SORT,...] [--fix] [--tell]\n";
+	"               [--faults all|none|SORT,...] [--fix] [--tell] [--closely]\n";
 
 static bool parse(int argc, char **argv, struct options *ret)
 {
@@ -179,6 +181,7 @@ static bool parse(int argc, char **argv, struct options *ret)
 		{ "conns", required_argument, NULL, 'c' },   { "leaks", required_argument, NULL, 'l' },
 		{ "per-day", required_argument, NULL, 'p' }, { "faults", required_argument, NULL, 'f' },
 		{ "fix", no_argument, NULL, 'x' },	     { "tell", no_argument, NULL, 't' },
+		{ "closely", no_argument, NULL, 'a' },
 		{ NULL, 0, NULL, 0 },
 	};
 	int c;
@@ -189,7 +192,7 @@ static bool parse(int argc, char **argv, struct options *ret)
 			ret->seed = strtoull(optarg, NULL, 10);
 			break;
 		case 'd':
-			ret->days = strtoull(optarg, NULL, 10);
+			ret->days = strtod(optarg, NULL);
 			break;
 		case 'c':
 			ret->conns = (uint32_t)strtoul(optarg, NULL, 10);
@@ -205,6 +208,9 @@ static bool parse(int argc, char **argv, struct options *ret)
 			break;
 		case 'x':
 			ret->fixes = true;
+			break;
+		case 'a':
+			ret->always = true;
 			break;
 		case 't':
 			ret->tells = true;

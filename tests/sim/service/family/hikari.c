@@ -6,8 +6,6 @@
  */
 #include "family/house.h"
 
-#define FILLED_AT_ONCE 4
-
 static void begin(struct client_pool *p)
 {
 	p->max_open = p->max_idle = (uint32_t)chance_between(10, 60);
@@ -16,7 +14,7 @@ static void begin(struct client_pool *p)
 	p->lifetime_spread_ns = 45 * NS_PER_S;
 	p->idle_ns = 10 * MINUTE;
 	p->keepalive_ns = chance(0.7) ? 2 * MINUTE : 0;
-	p->any = true;
+	p->any = p->fills_through = p->retires_by_timer = true;
 	p->words.setup = 4;
 	p->house_ns = 2 * NS_PER_S;
 	house_traffic(p, p->max_open * 0.25);
@@ -24,12 +22,10 @@ static void begin(struct client_pool *p)
 
 static void keep_house(struct client_pool *p)
 {
-	for (int i = 0; i < FILLED_AT_ONCE; i++)
-		house_fill(p);
-	if (chance(0.1)) {
+	house_fill(p);
+	house_ping(p);
+	if (chance(0.07))
 		house_retire(p, p->min_idle);
-		house_ping(p);
-	}
 }
 
 static const struct family hikari = {
