@@ -10,7 +10,8 @@ ARCH    := $(MACHINE:x86_64=x86)
 ARCH    := $(ARCH:aarch64=arm64)
 
 CFLAGS   ?= -O2 -g
-HARDEN   := -fstack-protector-strong -fPIE
+# -ffp-contract: the load line can be recomputed from what is printed, on any machine.
+HARDEN   := -fstack-protector-strong -fPIE -ffp-contract=off
 WARN     := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Werror
 CPPFLAGS += -D_GNU_SOURCE -Iuser -Ibpf -I$(B)
 LDFLAGS  += -pie -Wl,-z,relro,-z,now

@@ -14,24 +14,37 @@
 #include "lib/log.h"
 #include "lib/proc.h"
 #include "lib/sockdiag.h"
+#include "pauses.h"
 
 #define HOLDERS_EVERY_NS (30 * NS_PER_S)	/* who holds what, on a quiet host */
 #define HOLDERS_SOON_NS	 NS_PER_S		/* when somebody's holders are not known */
 #define HOLDERS_ASAP_NS	 (100 * NS_PER_MS)	/* when a finding waits for it */
+#define QUEUES_EVERY_NS	 NS_PER_S		/* what lies in queues, where that is quickly seen, */
+#define QUEUES_SHARE	 2500			/* and else such a part of the time at most */
 #define CLOCK_EVERY_NS	 (5 * NS_PER_S)		/* how far jiffies may drift: microseconds */
 #define STOP_FILE	 "STOP"
 
 /* ---- event -> conn */
 
+/*
+ * Between two looks: names, since only few could wait for the next; and the level of the
+ * pool, since a pool that runs full must not.
+ */
 static void on_record(const struct rec_hdr *rec, size_t len, void *arg)
 {
+	bool opened = rec->type == REC_STARTUP || rec->type == REC_OPAQUE;
 	struct engine *e = arg;
+	struct conn *c;
 	struct slot s;
 
-	/* Names come before the next look at all slots, and only few could wait for it. */
-	if (rec->type == REC_STARTUP && events_slot(e->events, rec->slot, &s))
+	if (opened && events_slot(e->events, rec->slot, &s))
 		(void)conns_apply_slot(&e->conns, rec->slot, &s);
+	c = conns_find_cookie(&e->conns, rec->cookie);
+	if (c && rec->type == REC_CLOSED)
+		levels_closed(&e->levels, c);
 	conns_apply_record(&e->conns, rec, len);
+	if (c && opened)
+		levels_opened(&e->levels, c, rec->ts_ns, clock_now_ns());
 }
 
 static void on_holder(const struct holder *h, void *arg)
@@ -75,12 +88,40 @@ static void count_holders_when_due(struct engine *e)
 		count_holders(e);
 }
 
+static void on_queues(const struct queues *q, void *arg)
+{
+	struct engine *e = arg;
+
+	conns_apply_queues(&e->conns, q, e->now_ns);
+}
+
+static void walk_queues_when_due(struct engine *e)
+{
+	uint64_t since_ns, pause_ns;
+
+	if (e->now_ns < e->queues_ns)
+		return;
+	since_ns = clock_now_ns();
+	conns_queues_begin(&e->conns, e->now_ns);
+	if (!events_queues(e->events, on_queues, e))
+		conns_queues_end(&e->conns);
+	pause_ns = elapsed_ns(since_ns, clock_now_ns()) * QUEUES_SHARE;
+	e->queues_ns = e->now_ns + (pause_ns > QUEUES_EVERY_NS ? pause_ns : QUEUES_EVERY_NS);
+}
+
 /* ---- detect */
 
 static void tell(struct engine *e, enum notice what, const void *record)
 {
 	if (e->notice)
 		e->notice(what, record, e->notice_arg);
+}
+
+static void on_shift(const struct pool *p, unsigned int from, uint64_t fact_ns, void *arg)
+{
+	const struct gear_change change = { p, from, fact_ns, clock_now_ns() };
+
+	tell(arg, NOTICE_GEAR, &change);
 }
 
 static void on_finding(const struct finding *f, void *arg)
@@ -129,8 +170,12 @@ static void check_suspect(const struct engine *e, struct finding *f)
 {
 	struct sock_name name = name_of(&f->conn);
 	struct sock_facts facts;
-	int r = sockdiag_ask(&name, &facts);
+	int r;
 
+	/* Its silence may be no fault of its: it stays a suspect until that is known. */
+	if (f->conn.pid && pauses_is_stopped(f->conn.pid, f->conn.start_ticks))
+		return;
+	r = sockdiag_ask(&name, &facts);
 	f->checked = !r && finding_is_borne_out(f, &facts);
 	f->denied = !f->checked;
 	engine_shape(e, &f->conn, &f->shape);
@@ -242,7 +287,8 @@ static void look_around(const struct engine *e, const struct conn *c, struct sur
 	proc_cgroup(c->pid, ret->cgroup, sizeof(ret->cgroup));
 	ret->w = (struct circumstances){
 		.stopped = engine_is_stopped(e),
-		.process_runs = !proc_stat(c->pid, &st) && st.state != 'T' && st.state != 't',
+		.process_runs = !c->paused && !proc_stat(c->pid, &st) && st.state != 'T' &&
+				st.state != 't',
 		.exe = ret->exe,
 		.cgroup = ret->cgroup,
 		.pool = levels_of(&e->levels, c),
@@ -297,7 +343,12 @@ void engine_tick(struct engine *e, uint64_t now_ns)
 		events_set_clock(e->events);
 	}
 	read_slots(e);
+	walk_queues_when_due(e);
 	count_holders_when_due(e);
+	if (e->pauses)
+		pauses_step(e->pauses, &e->conns,
+			    detect_conf_least_grace_ns(&e->config.detect), now_ns);
+	conns_judge_stages(&e->conns, now_ns);
 	levels_update(&e->levels, &e->conns, now_ns);
 	detect_run(&e->detect, &e->config.detect, &e->conns, &e->levels, now_ns, on_finding, e);
 	if (e->culprits)
@@ -480,6 +531,10 @@ static int open_stages(struct engine *e)
 		r = levels_init(&e->levels, capacity);
 	if (!r)
 		r = detect_init(&e->detect, capacity);
+	if (!r)
+		r = pauses_new(&e->pauses);
+	e->levels.shifted = on_shift;
+	e->levels.shifted_arg = e;
 	return r;
 }
 
@@ -529,6 +584,8 @@ void engine_close(struct engine *e)
 	e->culprits = NULL;
 	events_close(e->events);
 	e->events = NULL;
+	pauses_free(e->pauses);
+	e->pauses = NULL;
 	detect_done(&e->detect);
 	levels_done(&e->levels);
 	conns_done(&e->conns);

@@ -15,9 +15,18 @@
 
 struct events;
 struct culprits;
+struct pauses;
 
 /* Something happened that a watcher would want to see. */
-enum notice { NOTICE_FINDING, NOTICE_REPAIR };
+enum notice { NOTICE_FINDING, NOTICE_REPAIR, NOTICE_GEAR };
+
+/* What NOTICE_GEAR is about; the pool is as it is now, in its new gear. */
+struct gear_change {
+	const struct pool *pool;
+	unsigned int from;
+	uint64_t fact_ns, decided_ns;	/* the kernel's time of the fact, and ours */
+};
+
 typedef void (*notice_fn)(enum notice what, const void *record, void *arg);
 
 struct engine {
@@ -27,6 +36,7 @@ struct engine {
 	const char *state_dir;		/* journal.db and STOP live here */
 	struct events *events;
 	struct culprits *culprits;	/* NULL: no evidence is taken */
+	struct pauses *pauses;		/* NULL: nobody watches whether owners can run */
 	struct conns conns;
 	struct levels levels;
 	struct detect detect;
@@ -34,6 +44,7 @@ struct engine {
 	struct journal *journal;	/* NULL: none, hence no repairs */
 	uint64_t started_ns, now_ns;
 	uint64_t holders_ns;		/* last count of holders */
+	uint64_t queues_ns;		/* next walk over the queues */
 	uint64_t clock_ns;		/* last setting of the kernel side's clock */
 	bool has_daemon;		/* false in the CLI's own engine */
 	notice_fn notice;

@@ -22,7 +22,7 @@ struct event_fact {
 	char why_not[128];
 };
 
-#define EVENT_FACTS 12
+#define EVENT_FACTS 16
 
 struct events_options {
 	uint32_t slots;			/* connections tracked at once */
@@ -32,6 +32,7 @@ struct events_options {
 
 typedef void (*record_fn)(const struct rec_hdr *rec, size_t len, void *arg);
 typedef void (*holder_fn)(const struct holder *h, void *arg);
+typedef void (*queues_fn)(const struct queues *q, void *arg);
 
 /*
  * 0, or a negative errno after one sentence to the user.  -EPERM: not root;
@@ -76,6 +77,9 @@ int events_adopt(struct events *e);
 
 /* Every (process, TCP socket) pair of the host; `cookie` 0 for all sockets. */
 int events_holders(struct events *e, uint64_t cookie, holder_fn fn, void *arg);
+
+/* Every connection that is quiet and has something unread or unacknowledged.  0 or -errno. */
+int events_queues(struct events *e, queues_fn fn, void *arg);
 
 uint64_t events_counter(const struct events *e, enum counter c);
 const char *events_counter_name(enum counter c);

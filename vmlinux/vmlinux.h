@@ -45,6 +45,9 @@ struct sock_common {
 	unsigned short skc_family;
 	volatile unsigned char skc_state;
 	possible_net_t skc_net;
+	struct {
+		__s64 counter;
+	} skc_cookie;
 	struct in6_addr skc_v6_daddr;
 	struct in6_addr skc_v6_rcv_saddr;
 };
@@ -64,11 +67,21 @@ struct sock {
 	struct sock_common __sk_common;
 	struct rb_root tcp_rtx_queue;
 	u16 sk_protocol;
+	int sk_err_soft;
 	struct socket *sk_socket;
 };
 
+struct inet_connection_sock {
+	__u8 icsk_retransmits;
+	__u8 icsk_probes_out;
+};
+
 struct tcp_sock {
+	struct inet_connection_sock inet_conn;
 	u32 rcv_nxt;
+	u32 copied_seq;
+	u32 rcv_wnd;
+	u32 rcv_wup;
 	u32 snd_una;
 	u32 snd_nxt;
 	u32 write_seq;
@@ -143,6 +156,12 @@ struct bpf_iter__tcp {
 	struct bpf_iter_meta *meta;
 	struct sock_common *sk_common;
 	unsigned int uid;
+};
+
+struct bpf_iter__bpf_map_elem {
+	struct bpf_iter_meta *meta;
+	void *key;
+	void *value;
 };
 
 struct bpf_iter__task_file {
