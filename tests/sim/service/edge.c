@@ -11,6 +11,7 @@
 #include "judge.h"
 #include "kernel.h"
 #include "lib/cleanup.h"
+#include "lib/freezer.h"
 #include "lib/proc.h"
 #include "pool.h"
 
@@ -149,23 +150,47 @@ EDGE(int, events_holders, struct events *e, uint64_t cookie, holder_fn fn, void 
 	return 0;
 }
 
+EDGE(int, events_queues, struct events *e, queues_fn fn, void *arg)
+{
+	struct queues q;
+
+	(void)e;
+	socks_for_each(s) {
+		if ((!s->unread && !s->unacked) || s->slot.phase < PHASE_AUTH ||
+		    elapsed_ns(s->slot.last_ns, sim_now_ns) < NS_PER_S)
+			continue;
+		kernel_queues(s, &q);
+		fn(&q, arg);
+	}
+	return 0;
+}
+
 /* ---- what is asked of one socket, of one process, of the clock */
 
 EDGE(int, sockdiag_ask, const struct sock_name *name, struct sock_facts *ret)
 {
 	struct sock *s = kernel_find(name->cookie);
+	struct queues q;
 
 	if (!s)
 		return -ENOENT;
+	kernel_queues(s, &q);
 	*ret = (struct sock_facts){
 		.tcp_state = s->tcp_state,
-		.unread = s->unread,
-		.unacked = s->unacked,
+		.unread = q.unread,
+		.unacked = q.unacked,
 		.bytes_received = s->slot.rx_bytes,
 		.bytes_acked = s->slot.tx_bytes,
-		.retransmits = kernel_retransmits(s),
+		.retransmits = q.retransmits,
 	};
 	return 0;
+}
+
+EDGE(bool, freezer_has, uint32_t pid)
+{
+	const struct process *p = kernel_process(pid);
+
+	return p && p->frozen_ns && p->by_cgroup;
 }
 
 EDGE(int, proc_stat, uint32_t pid, struct proc_stat *ret)
@@ -175,7 +200,7 @@ EDGE(int, proc_stat, uint32_t pid, struct proc_stat *ret)
 	if (!p)
 		return -ESRCH;
 	*ret = (struct proc_stat){
-		.state = p->frozen_ns ? 'T' : 'S',
+		.state = p->frozen_ns && !p->by_cgroup ? 'T' : 'S',
 		.ppid = 1,
 		.start_ticks = p->start_ticks,
 	};

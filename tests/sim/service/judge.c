@@ -200,7 +200,7 @@ static bool is_so(const char *kind, const struct sock *s)
 	if (strcmp(kind, "close-wait") == 0)
 		return s && s->tcp_state == TCP_CLOSE_WAIT;
 	if (strcmp(kind, "half-dead") == 0)
-		return s && s->retransmits;
+		return s && (s->retransmits || s->unacked);
 	return false;
 }
 

@@ -82,6 +82,7 @@ void kernel_freeze(struct process *p, uint64_t until_ns)
 {
 	p->frozen_ns = sim_now_ns;
 	p->thaw_ns = until_ns;
+	p->by_cgroup = chance(0.5);
 }
 
 /* ---- records */
@@ -216,16 +217,28 @@ void kernel_let_in(struct sock *s, const struct words *w)
 	s->slot.queries = w->tls ? 0 : w->setup;
 }
 
-uint32_t kernel_retransmits(const struct sock *s)
+void kernel_queues(const struct sock *s, struct queues *ret)
 {
-	return s->cut_ns ? network_retransmits(sim_now_ns - s->cut_ns) : s->retransmits;
+	*ret = (struct queues){
+		.cookie = s->slot.cookie,
+		.slot = (uint32_t)(s - socks),
+		.gen = s->slot.gen,
+		.unread = s->unread,
+		.unacked = s->unacked,
+		.room = s->full ? 0 : 65536,
+		.retransmits = s->cut_ns ? network_retransmits(sim_now_ns - s->cut_ns)
+					 : s->retransmits,
+	};
 }
 
 void kernel_fin(struct sock *s)
 {
 	s->tcp_state = TCP_CLOSE_WAIT;
-	if (write_slot(s))
-		s->slot.tcp_state = TCP_CLOSE_WAIT;
+	if (!write_slot(s))
+		return;
+	s->slot.tcp_state = TCP_CLOSE_WAIT;
+	s->slot.rx_bytes++;	/* its FIN takes a number */
+	s->slot.last_ns = sim_now_ns;
 }
 
 void kernel_close(struct sock *s, bool by_server)
@@ -307,6 +320,8 @@ void kernel_rest(struct sock *s, char status, uint64_t asked_ns, uint64_t since_
 	s->slot.flags &= (uint8_t)~(SLOT_BUSY | SLOT_EDGE);
 	s->slot.pending = 0;
 	s->slot.status = (uint8_t)status;
+	if (s->slot.protocol == WIRE_POSTGRESQL)
+		s->slot.answered = (uint32_t)s->slot.rx_bytes;
 	s->slot.txn_ns = status == 'I' ? 0 : txn_ns;
 }
 

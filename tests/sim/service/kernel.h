@@ -17,6 +17,7 @@ struct process {
 	uint32_t pid, start_ticks;
 	char comm[16];
 	bool runs;		/* it exists */
+	bool by_cgroup;		/* frozen so, and not stopped by a signal */
 	uint64_t frozen_ns;	/* since when it cannot run; 0: it can */
 	uint64_t thaw_ns;	/* when it can again */
 	uint64_t frozen_sum_ns;	/* of all former times */
@@ -32,6 +33,7 @@ struct sock {
 	bool tls;
 	uint8_t tcp_state;
 	uint32_t unread, unacked, retransmits;
+	bool full;		/* the server can send no more until something is read */
 	uint64_t cut_ns;	/* since when only its own way to the server is cut; 0: it is not */
 	uint64_t lost_ns;	/* the thread of its conversation; 0: it is followed */
 	struct process *owner;
@@ -56,8 +58,8 @@ struct sock *kernel_connect(struct process *p, uint32_t tid, struct endpoint *to
 			    struct link *link);
 void kernel_greet(struct sock *s, const struct words *w);	/* the start-up packet goes out */
 void kernel_let_in(struct sock *s, const struct words *w);	/* authenticated, set up */
-/* As it would be when somebody asks for it now. */
-uint32_t kernel_retransmits(const struct sock *s);
+/* What lies in its queues now. */
+void kernel_queues(const struct sock *s, struct queues *ret);
 
 void kernel_fin(struct sock *s);				/* the server closes */
 void kernel_close(struct sock *s, bool by_server);		/* it is no more */

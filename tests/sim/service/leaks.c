@@ -57,6 +57,7 @@ static void on_mind(void *who, uint64_t gen)
 	l->leak = NULL;
 	if (chance(0.5) && l->sock->tcp_state == 1 && !l->sock->cut_ns) {
 		l->sock->unread = 0;
+		l->sock->full = false;
 		kernel_count(l->sock, 1, 60, 60);
 		kernel_rest(l->sock, 'I', sim_now_ns, sim_now_ns, 0);
 		pool_give(l);
@@ -113,6 +114,7 @@ static bool unread(const char *kind)
 	kernel_busy(l->sock, sim_now_ns);
 	kernel_trickle(l->sock, 131072, sim_now_ns);
 	l->sock->unread = 131072;
+	l->sock->full = true;
 	return leave(l, kind);
 }
 

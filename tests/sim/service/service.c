@@ -19,6 +19,7 @@
 #include "leaks.h"
 #include "look.h"
 #include "pool.h"
+#include "traffic.h"
 
 struct options {
 	uint64_t seed;
@@ -51,7 +52,8 @@ void look_closely(uint64_t from_ns, uint64_t until_ns)
 static uint64_t pause_ns(void)
 {
 	findings_for_each(&engine.detect, f)
-		if (f->state == FINDING_SUSPECT)
+		if (f->state == FINDING_SUSPECT &&
+		    elapsed_ns(f->suspected_ns, sim_now_ns) < 2 * NS_PER_S)
 			return 100 * NS_PER_MS;
 	if (sim_now_ns < close_until_ns || always_closely)
 		return chance_between(100, 400) * NS_PER_MS;
@@ -172,7 +174,7 @@ static bool simulate(const struct options *o)
 
 static const char usage[] =
 	"usage: service [--seed N] [--days D] [--conns C] [--leaks all|none|KIND,...] [--per-day N]\n"
-	"               [--faults all|none|SORT,...] [--fix] [--tell] [--closely]\n";
+	"               [--quiet SECONDS] [--faults all|none|SORT,...] [--fix] [--tell] [--closely]\n";
 
 static bool parse(int argc, char **argv, struct options *ret)
 {
@@ -180,6 +182,7 @@ static bool parse(int argc, char **argv, struct options *ret)
 		{ "seed", required_argument, NULL, 's' },    { "days", required_argument, NULL, 'd' },
 		{ "conns", required_argument, NULL, 'c' },   { "leaks", required_argument, NULL, 'l' },
 		{ "per-day", required_argument, NULL, 'p' }, { "faults", required_argument, NULL, 'f' },
+		{ "quiet", required_argument, NULL, 'q' },
 		{ "fix", no_argument, NULL, 'x' },	     { "tell", no_argument, NULL, 't' },
 		{ "closely", no_argument, NULL, 'a' },
 		{ NULL, 0, NULL, 0 },
@@ -205,6 +208,9 @@ static bool parse(int argc, char **argv, struct options *ret)
 			break;
 		case 'f':
 			ret->faults = optarg;
+			break;
+		case 'q':
+			traffic_quiet_ns = (uint64_t)(strtod(optarg, NULL) * NS_PER_S);
 			break;
 		case 'x':
 			ret->fixes = true;

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Jobs of a healthy service.  None of them is quiet inside a transaction for longer
- * than 20 s, and none computes for longer than that with a connection in its hands
- * and nothing asked; a statement may run for hours.
+ * than traffic_quiet_ns; none computes for longer than 20 s with a connection in its
+ * hands and nothing asked; a statement may run for hours.
  */
 #include <math.h>
 
 #include "traffic.h"
 
 #define MS NS_PER_MS
+
+uint64_t traffic_quiet_ns = 7 * NS_PER_S;
 
 /* Somebody's loop: many short requests, one after another. */
 static struct job busy_loop(void)
@@ -36,7 +38,7 @@ struct job traffic_quick(void)
 /* A transaction with a statement now and then, or a cursor that is read slowly. */
 static struct job slow_transaction(void)
 {
-	uint64_t period_ns = chance_between(500, 20000) * MS;
+	uint64_t period_ns = chance_between(500 * MS, traffic_quiet_ns);
 
 	return (struct job){
 		.rhythm = { period_ns, chance_between(1, 400) * MS, 0, true, 0 },

@@ -8,6 +8,12 @@
 /* What a job of the usual mixture takes on average. */
 #define TRAFFIC_JOB_NS (50 * NS_PER_S)
 
+/*
+ * The longest silence inside a healthy transaction: less than the steepest gear leaves of
+ * the grace of idle-in-txn.
+ */
+extern uint64_t traffic_quiet_ns;
+
 struct job traffic_job(void);
 struct job traffic_quick(void);
 
