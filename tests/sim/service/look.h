@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * When the observer looks.  The daemon does so every 100 to 400 ms; 73 days of that
- * are too much to compute, and most of it shows nothing new.  So it looks here every 5
- * to 35 s in quiet times, every 100 ms for two seconds after a suspicion, as the daemon
+ * are too much to compute, and most of it shows nothing new.  So it looks here every 10
+ * to 50 s in quiet times, every 100 ms for two seconds after a suspicion, as the daemon
  * does, and every 100 to 400 ms in stretches that somebody asks for.
  */
 #ifndef PLIMSOLL_SIM_LOOK_H

@@ -57,7 +57,7 @@ static uint64_t pause_ns(void)
 			return 100 * NS_PER_MS;
 	if (sim_now_ns < close_until_ns || always_closely)
 		return chance_between(100, 400) * NS_PER_MS;
-	return chance_between(5000, 35000) * NS_PER_MS;
+	return chance_between(10000, 50000) * NS_PER_MS;
 }
 
 static void look(void)

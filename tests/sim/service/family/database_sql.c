@@ -14,7 +14,7 @@ static void begin(struct client_pool *p)
 	p->idle_ns = chance(0.4) ? chance_between(1, 30) * MINUTE : 0;
 	p->fifo = chance(0.3);
 	p->words.setup = (uint32_t)chance_below(3);
-	p->house_ns = 2 * NS_PER_S;
+	p->house_ns = 5 * NS_PER_S;
 	p->threads = 12;
 	house_traffic(p, p->max_open * 0.3);
 }

@@ -16,7 +16,7 @@ static void begin(struct client_pool *p)
 	p->keepalive_ns = chance(0.7) ? 2 * MINUTE : 0;
 	p->any = p->fills_through = p->retires_by_timer = true;
 	p->words.setup = 4;
-	p->house_ns = 2 * NS_PER_S;
+	p->house_ns = 5 * NS_PER_S;
 	house_traffic(p, p->max_open * 0.25);
 }
 
@@ -24,7 +24,7 @@ static void keep_house(struct client_pool *p)
 {
 	house_fill(p);
 	house_ping(p);
-	if (chance(0.07))
+	if (chance(0.17))
 		house_retire(p, p->min_idle);
 }
 

@@ -7,6 +7,7 @@ static void begin(struct client_pool *p)
 	p->max_open = p->max_idle = (uint32_t)chance_between(10, 30);
 	p->idle_ns = chance(0.8) ? 10 * NS_PER_S : 0;
 	p->lifetime_ns = chance(0.2) ? HOUR : 0;
+	p->house_ns = 2 * NS_PER_S;
 	house_traffic(p, p->max_open * 0.3);
 }
 

@@ -11,7 +11,7 @@ static void begin(struct client_pool *p)
 	p->min_idle = chance(0.5) ? (uint32_t)chance_between(1, 20) : 0;
 	p->idle_ns = 10 * MINUTE;
 	p->lifetime_ns = HOUR;
-	p->house_ns = NS_PER_S / 3;
+	p->house_ns = NS_PER_S;
 	p->fifo = chance(0.3);
 	p->words.setup = chance(0.3) ? 1 : 0;
 	house_traffic(p, p->max_open * 0.35);
