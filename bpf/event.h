@@ -180,6 +180,7 @@ enum rec_type {
 	REC_STARTUP = 1,	/* struct rec_startup */
 	REC_CLOSED = 2,		/* struct rec_closed */
 	REC_STALLED = 3,	/* struct rec_stalled */
+	REC_GO_HANDLE = 8,	/* struct rec_go_handle */
 	REC_OPAQUE = 9,		/* struct rec_hdr: encrypted or compressed from here on */
 };
 
@@ -236,9 +237,25 @@ struct rec_stalled {
 
 _Static_assert(sizeof(struct queues) == 40, "queues is ABI");
 _Static_assert(sizeof(struct rec_stalled) == 72, "rec_stalled is ABI");
+/* A Go program's own pool: where its sql.DB lies.  About no connection, so no slot. */
+struct rec_go_handle {
+	struct rec_hdr hdr;
+	__u32 tgid;
+	__u32 start_ticks;
+	__u64 address;
+};
+
+/* Which of them were told already. */
+struct go_handle_key {
+	__u32 tgid;
+	__u32 start_ticks;
+	__u64 address;
+};
+
 _Static_assert(sizeof(struct rec_hdr) == 32, "rec_hdr is ABI");
 _Static_assert(sizeof(struct rec_startup) == 40 + STARTUP_MAX, "rec_startup is ABI");
 _Static_assert(sizeof(struct rec_closed) == 40, "rec_closed is ABI");
+_Static_assert(sizeof(struct rec_go_handle) == 48, "rec_go_handle is ABI");
 
 /* What both sides write or read beside the maps. */
 struct shared {

@@ -432,6 +432,19 @@ void conns_holders_end(struct conns *t)
 	}
 }
 
+void conns_apply_lending(struct conns *t, uint64_t cookie, enum lending lending, uint64_t now_ns)
+{
+	struct conn *c = conns_find_cookie(t, cookie);
+
+	if (!c)
+		return;
+	if (lending != LENDING_LENT)
+		c->lent_ns = 0;
+	else if (c->lending != LENDING_LENT)
+		c->lent_ns = now_ns;
+	c->lending = (uint8_t)lending;
+}
+
 static bool same_endpoint(const void *table, uint32_t n, const void *key)
 {
 	const struct conn *a = &((const struct conn *)table)[n], *b = key;

@@ -147,8 +147,9 @@ struct conn {
 	/* When it last had trouble, and its last_ns then; 0: never.  See conn/stage.c. */
 	uint64_t trouble_ns, trouble_last_ns;
 
+	/* the pool's word, by its latest reading; see gopools.h */
 	uint8_t lending;	/* enum lending */
-	uint64_t lent_ns;	/* since when at least; 0: not lent */
+	uint64_t lent_ns;	/* lent at each reading since then; 0: not lent */
 	struct sock_view view;
 
 	/* byte counters as of the last segment seen, as tcp_info counts them */
@@ -246,6 +247,9 @@ void conns_apply_record(struct conns *t, const struct rec_hdr *rec, size_t len);
 void conns_holders_begin(struct conns *t);
 void conns_apply_holder(struct conns *t, const struct holder *h);
 void conns_holders_end(struct conns *t);
+
+/* Folds in what its pool says of connection `cookie`; nothing happens when there is none. */
+void conns_apply_lending(struct conns *t, uint64_t cookie, enum lending lending, uint64_t now_ns);
 
 /*
  * Begins and ends one walk over the queues of all quiet connections; between the two,

@@ -9,6 +9,7 @@
 #include "culprits.h"
 #include "engine.h"
 #include "events.h"
+#include "gopools.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "lib/log.h"
@@ -37,6 +38,8 @@ static void on_record(const struct rec_hdr *rec, size_t len, void *arg)
 	struct conn *c;
 	struct slot s;
 
+	if (rec->type == REC_GO_HANDLE && len >= sizeof(struct rec_go_handle) && e->gopools)
+		gopools_found(e->gopools, (const struct rec_go_handle *)rec);
 	if (opened && events_slot(e->events, rec->slot, &s))
 		(void)conns_apply_slot(&e->conns, rec->slot, &s);
 	c = conns_find_cookie(&e->conns, rec->cookie);
@@ -349,7 +352,9 @@ void engine_tick(struct engine *e, uint64_t now_ns)
 		pauses_step(e->pauses, &e->conns,
 			    detect_conf_least_grace_ns(&e->config.detect), now_ns);
 	conns_judge_stages(&e->conns, now_ns);
+	gopools_step(e->gopools, now_ns);
 	levels_update(&e->levels, &e->conns, now_ns);
+	gopools_tell(e->gopools, &e->levels);
 	detect_run(&e->detect, &e->config.detect, &e->conns, &e->levels, now_ns, on_finding, e);
 	if (e->culprits)
 		culprits_step(e->culprits, &e->detect);
@@ -550,6 +555,8 @@ static int open_events(struct engine *e)
 
 	if (!r && opt.tier != TIER_OFF)
 		r = culprits_new(e->events, &e->culprits);
+	if (!r)
+		r = gopools_new(e->events, &e->conns, &e->gopools);
 	return r;
 }
 
@@ -582,6 +589,8 @@ void engine_close(struct engine *e)
 	e->journal = NULL;
 	culprits_free(e->culprits);
 	e->culprits = NULL;
+	gopools_free(e->gopools);
+	e->gopools = NULL;
 	events_close(e->events);
 	e->events = NULL;
 	pauses_free(e->pauses);

@@ -16,6 +16,7 @@
 struct events;
 struct culprits;
 struct pauses;
+struct gopools;
 
 /* Something happened that a watcher would want to see. */
 enum notice { NOTICE_FINDING, NOTICE_REPAIR, NOTICE_GEAR };
@@ -37,6 +38,7 @@ struct engine {
 	struct events *events;
 	struct culprits *culprits;	/* NULL: no evidence is taken */
 	struct pauses *pauses;		/* NULL: nobody watches whether owners can run */
+	struct gopools *gopools;
 	struct conns conns;
 	struct levels levels;
 	struct detect detect;

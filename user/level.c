@@ -135,7 +135,7 @@ static bool fits(const char *pattern, const char *s)
 	return !*pattern || text_match(pattern, s);
 }
 
-/* What an operator says of this pool. */
+/* What an operator says of this pool, else what the pool itself does. */
 static uint32_t limit_of(const struct levels *l, const struct pool *p)
 {
 	char endpoint[ADDR_TEXT_LEN];
@@ -148,7 +148,7 @@ static uint32_t limit_of(const struct levels *l, const struct pool *p)
 		    fits(m->endpoint, addr_format(&p->endpoint, endpoint)))
 			return (uint32_t)m->max;
 	}
-	return 0;
+	return p->word.known ? p->word.max_open : 0;
 }
 
 static uint32_t find_or_add(struct levels *l, const struct conn *c, uint64_t now_ns)
@@ -200,11 +200,30 @@ static void drop_pool(struct levels *l, uint32_t n)
 	index_put(&l->by_key, hash_pool(l, &l->pools[n]), n);
 }
 
+/*
+ * The pool's own word comes first: a connection that is lent and silent is in use.
+ * It is some time old, so one that works is in use whatever was said.
+ */
+static bool count_by_word(struct pool *p, const struct conn *c)
+{
+	bool silent = c->activity == ACTIVITY_IDLE || c->activity == ACTIVITY_UNKNOWN;
+
+	if (!silent || c->lending == LENDING_UNKNOWN)
+		return false;
+	if (c->lending == LENDING_LENT)
+		p->in_use++;
+	else
+		p->idle++;
+	return true;
+}
+
 static void count_conn(struct pool *p, const struct conn *c)
 {
 	p->open++;
 	if (c->opened_ns > p->newest_ns)
 		p->newest_ns = c->opened_ns;
+	if (count_by_word(p, c))
+		return;
 	switch (c->activity) {
 	case ACTIVITY_IDLE:
 		p->idle++;
@@ -300,6 +319,7 @@ static void settle(struct levels *l, uint32_t n, uint64_t now_ns)
 	line_draw(p, &s, now_ns);
 	shift(l, p, p->newest_ns > l->updated_ns ? p->newest_ns : now_ns, now_ns);
 	demand_look(&l->demands[n], p, now_ns);
+	p->word.known = false;
 }
 
 static void begin_update(struct levels *l, uint32_t high, uint64_t second)
@@ -425,6 +445,14 @@ void levels_closed(struct levels *l, const struct conn *c)
 const struct demand *levels_demand(const struct levels *l, const struct pool *p)
 {
 	return &l->demands[p - l->pools];
+}
+
+void levels_apply_word(struct levels *l, const struct conn *c, const struct pool_word *word)
+{
+	uint32_t n = c->slot < l->high ? l->of_conn[c->slot] : LEVEL_NONE;
+
+	if (n < l->count)
+		l->pools[n].word = *word;
 }
 
 const struct pool *levels_of(const struct levels *l, const struct conn *c)

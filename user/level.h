@@ -20,6 +20,27 @@ struct input {
 	bool known;		/* was measured at least once; else both are 0 */
 };
 
+/* What one of a pool's own objects says (an sql.DB), and what it was told. */
+struct pool_handle {
+	uint32_t max_open;	/* 0: unlimited */
+	uint32_t max_idle;
+	uint64_t max_lifetime_ns, max_idle_ns;	/* 0: unlimited */
+	uint32_t open, idle;
+	uint64_t wait_count, wait_ns;
+};
+
+#define POOL_HANDLES_MAX 4	/* shown one by one */
+
+/* The pool's own word, where it can be had: the sum over its handles. */
+struct pool_word {
+	bool known;
+	uint32_t max_open;	/* 0: unlimited */
+	uint32_t open, idle;
+	uint64_t wait_count, wait_ns;
+	uint32_t handle_count;
+	struct pool_handle handles[POOL_HANDLES_MAX];
+};
+
 struct pool {
 	/* identity */
 	uint32_t pid, start_ticks, uid;
@@ -44,6 +65,8 @@ struct pool {
 
 	uint8_t gear;		/* 1 patient .. GEARS; 0: before the first update */
 	uint64_t gear_ns;	/* when its level was last high enough for it */
+
+	struct pool_word word;	/* told anew after every update */
 };
 
 /* An operator's word on how many connections a pool may have: config/pools.c. */
@@ -85,6 +108,9 @@ void levels_done(struct levels *l);
 
 /* Counts every pool anew. */
 void levels_update(struct levels *l, const struct conns *t, uint64_t now_ns);
+
+/* What the pool of this connection says of itself; after levels_update(), until the next. */
+void levels_apply_word(struct levels *l, const struct conn *c, const struct pool_word *word);
 
 /*
  * Between two updates: `c` was opened, or is over, as a record says that came at

@@ -129,7 +129,7 @@ struct thread_struct {
 };
 
 struct pt_regs {
-	unsigned long r15, r14, r13, r12, bp, bx, ip, sp;
+	unsigned long r15, r14, r13, r12, bp, bx, ax, ip, sp;
 };
 
 struct task_struct {

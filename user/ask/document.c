@@ -174,6 +174,13 @@ static void set_times(json_t *o, const struct conn *c, uint64_t now_ns)
 				    json_null());
 }
 
+static json_t *lending(const struct conn *c)
+{
+	if (c->lending == LENDING_UNKNOWN)
+		return json_null();
+	return json_string(c->lending == LENDING_LENT ? "lent" : "free");
+}
+
 static void set_network(json_t *o, const struct conn *c)
 {
 	set(o, "rtt_us", number(c->rtt_us));
@@ -199,6 +206,7 @@ json_t *document_conn(struct lookup *l, const struct conn *c, uint64_t now_ns)
 	set(o, "activity", json_string(activity_name(c->activity)));
 	set_times(o, c, now_ns);
 	set(o, "queries", queries(c));
+	set(o, "lending", lending(c));
 	set_network(o, c);
 	set_culprit(o, l->e, c);
 	set(o, "findings", ids(l, c));
@@ -236,6 +244,39 @@ static void set_water(json_t *o, const struct pool *p)
 	set(o, "decay_factor_now", measured(&p->decay_factor, p->decay_factor.now));
 }
 
+static json_t *seconds(uint64_t ns)
+{
+	return ns ? json_real(ns_to_s(ns)) : json_null();
+}
+
+static json_t *handle(const struct pool_handle *h)
+{
+	json_t *o = json_object();
+
+	set(o, "max_open", json_integer(h->max_open));
+	set(o, "max_idle", json_integer(h->max_idle));
+	set(o, "max_lifetime_s", seconds(h->max_lifetime_ns));
+	set(o, "max_idle_time_s", seconds(h->max_idle_ns));
+	set(o, "open", json_integer(h->open));
+	set(o, "idle", json_integer(h->idle));
+	set(o, "wait_count", json_integer((json_int_t)h->wait_count));
+	set(o, "wait_s", json_real(ns_to_s(h->wait_ns)));
+	return o;
+}
+
+/* As the pool itself says; a limit of 0 is none. */
+static void set_word(json_t *o, const struct pool_word *w)
+{
+	json_t *handles = json_array();
+
+	set(o, "max_open", w->known ? json_integer(w->max_open) : json_null());
+	set(o, "wait_count", w->known ? json_integer((json_int_t)w->wait_count) : json_null());
+	set(o, "wait_s", w->known ? json_real(ns_to_s(w->wait_ns)) : json_null());
+	for (uint32_t i = 0; w->known && i < w->handle_count && i < POOL_HANDLES_MAX; i++)
+		(void)json_array_append_new(handles, handle(&w->handles[i]));
+	set(o, "handles", handles);
+}
+
 json_t *document_pool(const struct pool *p)
 {
 	json_t *o = json_object();
@@ -251,8 +292,7 @@ json_t *document_pool(const struct pool *p)
 	set(o, "idle", json_integer(p->idle));
 	set(o, "in_txn", json_integer(p->in_txn));
 	set(o, "unknown", json_integer(p->unknown));
-	set(o, "wait_count", json_null());
-	set(o, "wait_s", json_null());
+	set_word(o, &p->word);
 	set_water(o, p);
 	set(o, "uid", p->pid ? json_integer(p->uid) : json_null());
 	set(o, "findings", json_array());

@@ -22,6 +22,7 @@ struct events {
 	int delivered;			/* records in this drain */
 	record_fn record;
 	void *arg;
+	struct bpf_link *probes[EVENTS_PROBES];	/* NULL: not attached */
 	bool testing, proved;		/* the self-test runs, and what it found */
 	struct event_fact facts[EVENT_FACTS];
 	size_t fact_count;

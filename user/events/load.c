@@ -107,6 +107,7 @@ static const struct {
 	{ "on_retransmit", "what is sent into the void", "tp_btf/tcp_retransmit_skb" },
 	{ "find_bases", "where sent bytes lie", "syscall program" },
 	{ "set_clock", "when a byte passed", "jiffies" },
+	{ "on_go_conn", "what Go pools say of themselves", "uprobe database/sql.(*DB).conn" },
 	{ "on_send", "thread, goroutine, stack", "tp_btf/sock_send_length" },
 };
 
