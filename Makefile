@@ -109,8 +109,8 @@ $(B)/tests/sim/replay: $(call obj,$(SIM) $(SHARED))
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(filter %.o,$^) $(LDLIBS) -o $@
 
 # The simulator is the engine with its edges put aside: what would ask the kernel, the
-# clock, the disk or a process asks tests/sim/service/edge.c.
-EDGES := $(shell sed -n 's/^EDGE.[^,]*, \([a-z_]*\),.*/\1/p' tests/sim/service/edge.c)
+# clock, the disk or a process asks tests/sim/service/edge*.c.
+EDGES := $(shell sed -n 's/^EDGE.[^,]*, \([a-z_]*\),.*/\1/p' tests/sim/service/edge*.c)
 $(call obj,$(SERVICE)): CPPFLAGS += -Itests/sim/service
 $(B)/tests/sim/service/service: $(call obj,$(SERVICE) $(SHARED))
 	$(call say,LINK,$@)

@@ -17,11 +17,6 @@
 
 #define RING 8192	/* records, as many as RING_BYTES holds of the short ones */
 
-/* What the linker puts in place of NAME. */
-#define EDGE(type, name, ...)                                                                      \
-	type __wrap_##name(__VA_ARGS__);                                                           \
-	type __wrap_##name(__VA_ARGS__)
-
 /* ---- events */
 
 union record {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The edges of the program under test: the functions through which it meets kernel,
- * clock, processes and disk are put aside by the linker (--wrap) for those in edge.c,
+ * clock, processes and disk are put aside by the linker (--wrap) for those in edge*.c,
  * which ask the modelled world.  Everything between them is the program's own.
  */
 #ifndef PLIMSOLL_SIM_EDGE_H
@@ -10,6 +10,11 @@
 #include <stdbool.h>
 
 #include "event.h"
+
+/* What the linker puts in place of NAME. */
+#define EDGE(type, name, ...)                                                                      \
+	type __wrap_##name(__VA_ARGS__);                                                           \
+	type __wrap_##name(__VA_ARGS__)
 
 /* A record for the ring.  It is lost when the ring is full. */
 void edge_submit(const struct rec_hdr *rec);

@@ -80,6 +80,7 @@ struct client_pool {
 	uint32_t max_open, max_idle, min_idle;
 	uint64_t lifetime_ns, lifetime_spread_ns, idle_ns;	/* 0: none */
 	uint64_t keepalive_ns, house_ns;
+	bool tells;		/* its program's memory can be read: it says itself what it lent */
 	bool fifo, any;		/* which free one is taken: oldest, any, or else the latest */
 	bool fills_through;	/* min_idle at one go: a dial after the other */
 	bool retires_by_timer;	/* each in its own time, unless it is lent */

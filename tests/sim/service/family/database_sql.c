@@ -13,6 +13,7 @@ static void begin(struct client_pool *p)
 	p->lifetime_ns = chance(0.5) ? chance_between(5, 60) * MINUTE : 0;
 	p->idle_ns = chance(0.4) ? chance_between(1, 30) * MINUTE : 0;
 	p->fifo = chance(0.3);
+	p->tells = chance(0.5);
 	p->words.setup = (uint32_t)chance_below(3);
 	p->house_ns = 5 * NS_PER_S;
 	p->threads = 12;
