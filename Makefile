@@ -192,6 +192,18 @@ $(B)/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(call obj,$(SHARED))
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) -fsanitize=fuzzer $(LDFLAGS) $(filter %.o,$^) $(LDLIBS) -o $@
 
+# A service on a virtual clock, twice for each seed: healthy, and leaking while repairs are on.
+# One seed again: `make sim SEED=7`.  With sanitizers: `make sim SAN=1 B=build/san`.
+SEEDS ?= 10
+DAYS  ?= 7
+sim: $(B)/.setup
+	$(Q)$(MAKE) --no-print-directory $(B)/tests/sim/service/service
+	$(Q)failed=; for seed in $(or $(SEED),$(shell seq $(SEEDS))); do \
+		$(B)/tests/sim/service/service --seed $$seed --days $(DAYS) --leaks none && \
+		$(B)/tests/sim/service/service --seed $$seed --days $(DAYS) --fix 2>/dev/null || \
+			failed="$$failed $$seed"; \
+	done; [ -z "$$failed" ] || { echo "seeds that failed:$$failed"; exit 1; }
+
 demo: $(B)/.setup
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)scripts/demo.sh
@@ -205,7 +217,7 @@ clean:
 	$(Q)rm -rf $(B)
 
 FORCE:
-.PHONY: all setup tests clients check canaries fuzz demo bench clean FORCE
+.PHONY: all setup tests clients check canaries fuzz sim demo bench clean FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 -include $(patsubst %.o,%.d,$(call obj,$(SOURCES) $(UNIT) $(SIM) $(SERVICE)) $(BPF:bpf/%.c=$(B)/bpf/%.o))
