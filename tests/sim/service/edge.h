@@ -11,9 +11,9 @@
 
 #include "event.h"
 
-/* What the linker puts in place of NAME. */
+/* What the linker puts in place of NAME; of the same type, or it is not compiled. */
 #define EDGE(type, name, ...)                                                                      \
-	type __wrap_##name(__VA_ARGS__);                                                           \
+	extern __typeof__(name) __wrap_##name;                                                     \
 	type __wrap_##name(__VA_ARGS__)
 
 /* A record for the ring.  It is lost when the ring is full. */
