@@ -26,6 +26,12 @@ EDGE(void, gopools_free, struct gopools *g)
 	(void)g;
 }
 
+EDGE(void, gopools_found, struct gopools *g, const struct rec_go_handle *r)
+{
+	(void)g;
+	(void)r;
+}
+
 static bool can_be_asked(const struct client_pool *p)
 {
 	return p->tells && p->runs;
