@@ -251,6 +251,8 @@ void kernel_close(struct sock *s, bool by_server)
 	};
 
 	submit(s, &r.hdr);
+	if (s->also)
+		kernel_exit(s->also);
 	s->slot.phase = PHASE_FREE;
 	s->written = true;
 	s->open = false;

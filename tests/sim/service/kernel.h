@@ -38,6 +38,7 @@ struct sock {
 	uint64_t lost_ns;	/* the thread of its conversation; 0: it is followed */
 	struct process *owner;
 	struct process *also;	/* another process that has it open */
+	uint64_t in_turn_ns;	/* since when both send on it; 0: only the owner does */
 	struct endpoint *endpoint;
 	struct link *link;	/* the application's side; NULL: nobody's any more */
 };

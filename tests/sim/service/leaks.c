@@ -141,17 +141,17 @@ static bool half_dead(const char *kind)
 	return leave(l, kind);
 }
 
-/* A child process has it as well; the pool goes on using its end. */
+/* After a fork parent and child both ask, for as long as the job lasts. */
 static bool shared(const char *kind)
 {
 	struct link *l = pick();
 
-	if (!l)
+	if (!l || l->ends_ns < sim_now_ns + HOUR)
 		return false;
-	pool_leak(l);
-	kernel_rest(l->sock, 'I', sim_now_ns, sim_now_ns, 0);
 	l->sock->also = kernel_spawn("child");
-	return leave(l, kind);
+	l->sock->in_turn_ns = sim_now_ns;
+	judge_leak(kind, l->pool, l);
+	return true;
 }
 
 /* ---- of a pool that loses connections, one after another */
