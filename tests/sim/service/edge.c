@@ -33,14 +33,13 @@ struct events {
 static struct events edge;
 static union record ring[RING];
 static size_t ring_count;
-static uint64_t counters[COUNT_MAX];
 
-void edge_submit(const struct rec_hdr *rec)
+bool edge_submit(const struct rec_hdr *rec)
 {
-	if (ring_count < RING)
-		memcpy(&ring[ring_count++], rec, rec->len);
-	else
-		counters[COUNT_RING_FULL]++;
+	if (ring_count == RING)
+		return false;
+	memcpy(&ring[ring_count++], rec, rec->len);
+	return true;
 }
 
 bool edge_has_records(void)

@@ -16,8 +16,8 @@
 	extern __typeof__(name) __wrap_##name;                                                     \
 	type __wrap_##name(__VA_ARGS__)
 
-/* A record for the ring.  It is lost when the ring is full. */
-void edge_submit(const struct rec_hdr *rec);
+/* A record for the ring.  False when it is full. */
+bool edge_submit(const struct rec_hdr *rec);
 
 /* Whether records wait. */
 bool edge_has_records(void);

@@ -104,16 +104,15 @@ static struct rec_hdr header(const struct sock *s, enum rec_type type, size_t le
 	};
 }
 
-static void submit(const struct sock *s, const struct rec_hdr *rec)
+/* False when it is lost. */
+static bool submit(const struct sock *s, const struct rec_hdr *rec)
 {
-	if (s->slot.phase == PHASE_FREE)
-		return;
-	if (records_lost > 0 && chance(records_lost))
-		return;
-	edge_submit(rec);
+	if (s->slot.phase == PHASE_FREE || (records_lost > 0 && chance(records_lost)))
+		return false;
+	return edge_submit(rec);
 }
 
-static void say_names(const struct sock *s, const struct words *w)
+static void say_names(struct sock *s, const struct words *w)
 {
 	struct rec_startup r = { .hdr = header(s, REC_STARTUP, sizeof(r)) };
 	char *out = (char *)r.bytes;
@@ -124,7 +123,7 @@ static void say_names(const struct sock *s, const struct words *w)
 				     w->database, 0) + 1 + 8;
 
 	r.size = r.copied = (uint32_t)len;
-	submit(s, &r.hdr);
+	s->named = submit(s, &r.hdr);
 }
 
 /* ---- the life of a connection */
@@ -250,7 +249,7 @@ void kernel_close(struct sock *s, bool by_server)
 		.by_server = by_server,
 	};
 
-	submit(s, &r.hdr);
+	(void)submit(s, &r.hdr);
 	if (s->also)
 		kernel_exit(s->also);
 	s->slot.phase = PHASE_FREE;
@@ -352,6 +351,7 @@ static void adopt(struct sock *s)
 	clear_slot(&s->slot);
 	s->written = true;
 	s->lost_ns = sim_now_ns;
+	s->named = false;
 	if (s->tcp_state != TCP_ESTABLISHED && s->tcp_state != TCP_CLOSE_WAIT)
 		return;
 	fill_addresses(s);

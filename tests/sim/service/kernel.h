@@ -31,6 +31,7 @@ struct sock {
 	bool open;		/* the kernel has such a socket */
 	bool written;		/* the slot, since it was last read */
 	bool tls;
+	bool named;		/* the observer was told who logs in */
 	uint8_t tcp_state;
 	uint32_t unread, unacked, retransmits;
 	bool full;		/* the server can send no more until something is read */

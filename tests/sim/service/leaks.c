@@ -35,7 +35,7 @@ static struct link *pick(void)
 		struct link *l = &p->links[chance_below(POOL_LINKS)];
 
 		if (l->state == LINK_LENT && is_fit(p) && l->sock->slot.phase == PHASE_READY &&
-		    !l->sock->lost_ns)
+		    !l->sock->lost_ns && l->sock->named)
 			return l;
 	}
 	return NULL;
