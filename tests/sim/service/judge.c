@@ -204,6 +204,21 @@ static bool is_so(const char *kind, const struct sock *s)
 	return false;
 }
 
+/* What the model knows of a connection. */
+static void tell_truth(const struct link *l)
+{
+	static const char *const states[] = { "none", "dialling", "free", "lent", "leaked" };
+	const struct client_pool *p = l->pool;
+
+	say("  in truth: %s, opened %.1f s ago, asks every %.1f s for %.1f s since %.1f s; %u open, "
+	    "%u free%s%s%s",
+	    states[l->state], ns_to_s(elapsed_ns(l->opened_ns, sim_now_ns)),
+	    ns_to_s(l->job.rhythm.period_ns), ns_to_s(l->job.rhythm.busy_ns),
+	    ns_to_s(elapsed_ns(l->began_ns, sim_now_ns)), p->open, p->idle_count,
+	    p->process->frozen_ns ? ", frozen" : "", p->endpoint->cut_ns ? ", cut off" : "",
+	    l->dead ? ", dead" : "");
+}
+
 static void judge_confirmed(const struct finding *f)
 {
 	struct tally *score = score_of(f->detector->name);
@@ -218,10 +233,11 @@ static void judge_confirmed(const struct finding *f)
 	} else if (is_so(f->detector->name, s)) {
 		score->faults++;
 	} else if (score->false_ones++ < SHOWN) {
-		say("FALSE %s on c%llx of %s %u (%s): %s; state %d, rx %llu", f->detector->name,
+		say("FALSE %s on c%llx of %s %u (%s): %s", f->detector->name,
 		    (unsigned long long)f->conn.cookie, f->conn.comm, f->conn.pid,
-		    activity_name(f->conn.activity), f->symptom.why, s && s->link ? (int)s->link->state : -1,
-		    (unsigned long long)f->conn.rx_bytes);
+		    activity_name(f->conn.activity), f->symptom.why);
+		if (s && s->link)
+			tell_truth(s->link);
 	}
 }
 
