@@ -132,11 +132,11 @@ $(B)/tests/e2e/clients/%: tests/e2e/clients/%.c | $(B)/.setup
 		$(CLIENT_LIB) -lpthread -o $@
 $(B)/tests/e2e/clients/leak_mariadb: CLIENT_LIB := -lmariadb
 
-$(B)/tests/bench/%: tests/bench/%.c | $(B)/.setup
-	$(call say,CC,$@)
-	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -I/usr/include/postgresql $(WARN) -O2 -g $< \
-		-lpq -o $@
+BENCH := $(patsubst %.c,$(B)/%.o,$(wildcard tests/bench/*.c))
+$(BENCH): CPPFLAGS += -I/usr/include/postgresql
+$(B)/tests/bench/ab: $(BENCH) $(call obj,$(SHARED))
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(filter %.o,$^) $(LDLIBS) -lpq -o $@
 
 # Debian's packages of the drivers, not modules from elsewhere.
 GO := GO111MODULE=off GOPATH=/usr/share/gocode GOFLAGS= CGO_ENABLED=0 GOCACHE=$(abspath $(B)/go)

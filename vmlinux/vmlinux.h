@@ -84,6 +84,7 @@ struct tcp_sock {
 	u32 rcv_wup;
 	u32 snd_una;
 	u32 snd_nxt;
+	u32 snd_wnd;
 	u32 write_seq;
 	u32 srtt_us;
 	u32 mdev_us;
@@ -102,6 +103,7 @@ struct tcp_skb_cb {
 };
 
 struct sk_buff {
+	struct rb_node rbnode;
 	char cb[48];
 	unsigned int len;
 	unsigned int data_len;
@@ -132,7 +134,12 @@ struct pt_regs {
 	unsigned long r15, r14, r13, r12, bp, bx, ax, ip, sp;
 };
 
+struct mm_struct {
+	unsigned long start_stack;
+};
+
 struct task_struct {
+	struct mm_struct *mm;
 	int tgid;
 	struct thread_struct thread;
 	struct task_struct *group_leader;

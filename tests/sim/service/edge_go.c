@@ -81,7 +81,7 @@ static void tell(const struct gopools *g, struct levels *l, const struct client_
 	}
 }
 
-EDGE(void, gopools_tell, const struct gopools *g, struct levels *l)
+EDGE(void, gopools_tell, struct gopools *g, struct levels *l)
 {
 	for (size_t n = 0; n < pools_count(); n++)
 		if (can_be_asked(pools_get(n)))
