@@ -189,6 +189,27 @@ EDGE(int, events_queues, struct events *e, queues_fn fn, void *arg)
 	return 0;
 }
 
+EDGE(uint32_t, events_turns, struct events *e, uint32_t index, uint32_t gen)
+{
+	const struct sock *s = kernel_sock(index);
+
+	(void)e;
+	if (s->slot.gen != gen || !s->in_turn_ns)
+		return 0;
+	return (uint32_t)(elapsed_ns(s->in_turn_ns, sim_now_ns) / (100 * NS_PER_MS));
+}
+
+EDGE(void, events_watch_turns, struct events *e, bool watch)
+{
+	(void)e;
+	(void)watch;
+}
+
+EDGE(uint64_t, clock_cpu_ns, void)
+{
+	return 0;
+}
+
 /* ---- what is asked of one socket, of one process, of the clock */
 
 EDGE(int, sockdiag_ask, const struct sock_name *name, struct sock_facts *ret)
