@@ -24,6 +24,7 @@
 #define QUEUES_SHARE	 2500			/* and else such a part of the time at most, */
 #define QUEUES_SHARE_FOUND 500			/* or this while something lies there */
 #define CLOCK_EVERY_NS	 (5 * NS_PER_S)		/* how far jiffies may drift: microseconds */
+#define VERDICT_EVERY_NS NS_PER_S		/* on a finding that may still be mended */
 #define STOP_FILE	 "STOP"
 
 /* ---- event -> conn */
@@ -326,6 +327,8 @@ static void decide(struct engine *e, struct finding *f)
 	struct repair r;
 	int err;
 
+	f->decided_ns = e->now_ns;
+	f->decided_version = e->config.policy.version;
 	look_around(e, &f->conn, &around);
 	v = policy_decide(&e->policy, &e->config.policy, f, &around.w, action_face_find, e->now_ns);
 	if (v.kind == VERDICT_ACT && !e->journal) {
@@ -349,6 +352,18 @@ static void decide(struct engine *e, struct finding *f)
 
 /* ---- the path */
 
+/*
+ * A verdict looks at the owner in /proc, and of findings there may be thousands.  What is
+ * only observed stays so until the rules change.
+ */
+static bool verdict_is_due(const struct engine *e, const struct finding *f)
+{
+	if (!f->decided_ns || f->decided_version != e->config.policy.version)
+		return true;
+	return e->config.policy.mode == MODE_FIX &&
+	       elapsed_ns(f->decided_ns, e->now_ns) >= VERDICT_EVERY_NS;
+}
+
 /* detect -> policy -> repair */
 static void judge(struct engine *e)
 {
@@ -358,7 +373,7 @@ static void judge(struct engine *e)
 			culprits_want(e->culprits, f);
 		if (f->state == FINDING_SUSPECT && !f->checked)
 			check_suspect(e, f);
-		else if (f->state == FINDING_CONFIRMED)
+		else if (f->state == FINDING_CONFIRMED && verdict_is_due(e, f))
 			decide(e, f);
 	}
 }
