@@ -38,6 +38,8 @@ endif
 
 # The maps' definitions first: the linker resolves what refers to them backwards.
 BPF     := bpf/maps.bpf.c $(filter-out bpf/maps.bpf.c,$(wildcard bpf/*.bpf.c))
+# Those for Unix sockets are an object of their own, which shares the facts.
+BPFUNIX := bpf/maps.bpf.c bpf/statement.bpf.c $(wildcard bpf/unix/*.bpf.c)
 SOURCES := $(wildcard user/*.c user/*/*.c)
 # The entry points are in one program each, the command line in plimsoll and in
 # tests; everything else is in all of them.
@@ -62,7 +64,7 @@ $(B)/.setup: scripts/setup.sh scripts/packages
 	$(Q)mkdir -p $(@D) && touch $@
 
 # Rewritten only when a source file comes or goes, or a flag changes.
-INPUTS = $(BPF) $(SOURCES) $(UNIT) $(SIM) $(CC) $(CFLAGS) $(HARDEN) $(WARN) $(CPPFLAGS) $(BPFFLAGS)
+INPUTS = $(BPF) $(BPFUNIX) $(SOURCES) $(UNIT) $(SIM) $(CC) $(CFLAGS) $(HARDEN) $(WARN) $(CPPFLAGS) $(BPFFLAGS)
 $(B)/inputs: FORCE
 	@mkdir -p $(B)
 	@echo '$(INPUTS)' | cmp -s - $@ || echo '$(INPUTS)' > $@
@@ -80,7 +82,7 @@ $(B)/plimsoll-symbols: $(call obj,user/symbols.c $(READERS)) $(B)/inputs
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(filter %.o,$^) $(READLIBS) -o $@
 
-$(B)/%.o: %.c $(B)/inputs | $(B)/.setup $(B)/plimsoll.skel.h
+$(B)/%.o: %.c $(B)/inputs | $(B)/.setup $(B)/plimsoll.skel.h $(B)/unix.skel.h
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu11 $(CPPFLAGS) $(WARN) $(CFLAGS) $(HARDEN) -MMD -MP -c $< -o $@
@@ -95,6 +97,11 @@ $(B)/plimsoll.skel.h: $(patsubst bpf/%.bpf.c,$(B)/bpf/%.bpf.o,$(BPF))
 	$(call say,SKEL,$@)
 	$(Q)$(BPFTOOL) gen object $(B)/plimsoll.linked.o $^
 	$(Q)$(BPFTOOL) gen skeleton $(B)/plimsoll.linked.o name plimsoll_bpf > $@
+
+$(B)/unix.skel.h: $(patsubst bpf/%.bpf.c,$(B)/bpf/%.bpf.o,$(BPFUNIX))
+	$(call say,SKEL,$@)
+	$(Q)$(BPFTOOL) gen object $(B)/unix.linked.o $^
+	$(Q)$(BPFTOOL) gen skeleton $(B)/unix.linked.o name unix_bpf > $@
 
 $(B)/tests/unit/%: $(B)/tests/unit/%.o $(call obj,$(CLI) $(SHARED))
 	$(call say,LINK,$@)
@@ -188,4 +195,4 @@ FORCE:
 .PHONY: all setup tests clients check canaries fuzz demo bench clean FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
--include $(patsubst %.o,%.d,$(call obj,$(SOURCES) $(UNIT) $(SIM)) $(BPF:bpf/%.c=$(B)/bpf/%.o))
+-include $(patsubst %.o,%.d,$(call obj,$(SOURCES) $(UNIT) $(SIM)) $(patsubst bpf/%.c,$(B)/bpf/%.o,$(BPF) $(BPFUNIX)))

@@ -174,6 +174,7 @@ enum evidence_tier {
 enum rec_type {
 	REC_STARTUP = 1,	/* struct rec_startup */
 	REC_CLOSED = 2,		/* struct rec_closed */
+	REC_PATH = 3,		/* struct rec_path */
 };
 
 struct rec_hdr {
@@ -208,6 +209,17 @@ struct rec_closed {
 	__u8 pad[2];
 };
 
+#define UNIX_MARK 0xff	/* a Unix socket's laddr and raddr begin with two of these, its ports are 0 */
+#define UNIX_PATH 112	/* of sun_path, with an end */
+
+/* A connection through a Unix socket: where to. */
+struct rec_path {
+	struct rec_hdr hdr;
+	char server[16];	/* adopted: what the process that listens is called */
+	char path[UNIX_PATH];	/* an abstract one begins with '@' */
+};
+
+_Static_assert(sizeof(struct rec_path) == 48 + UNIX_PATH, "rec_path is ABI");
 _Static_assert(sizeof(struct rec_hdr) == 32, "rec_hdr is ABI");
 _Static_assert(sizeof(struct rec_startup) == 40 + STARTUP_MAX, "rec_startup is ABI");
 _Static_assert(sizeof(struct rec_closed) == 40, "rec_closed is ABI");
@@ -234,7 +246,8 @@ struct shared {
 	X(STARTUP_LOST, startup_lost, "user and database unknown: start-up packet not readable")   \
 	X(STATEMENT_LOST, statement_lost, "statements not kept: no room or not readable")          \
 	X(SNAPSHOT_LOST, snapshot_lost, "stacks not kept: no room")                                \
-	X(ADOPT_CLASH, adopt_clash, "connections that closed while they were being adopted")
+	X(ADOPT_CLASH, adopt_clash, "connections that closed while they were being adopted")       \
+	X(UNIX_CLASH, unix_clash, "messages not read: two threads on one Unix socket")
 
 enum counter {
 #define COUNTER_ENUM(id, name, help) COUNT_##id,
@@ -259,6 +272,16 @@ struct holder {
 	__u16 pad;
 };
 
+/* What is asked of one Unix socket, and the kernel's own answer. */
+struct unix_question {
+	__u64 cookie;
+	__u32 found;		/* 1: it is open */
+	__u32 unread;		/* messages the owner has not read */
+	__u32 unacked;		/* memory of those that the server has not read */
+	__u32 server_gone;	/* 1: the other end was closed */
+};
+
+_Static_assert(sizeof(struct unix_question) == 24, "unix_question is ABI");
 _Static_assert(sizeof(struct holder) == 48, "holder is ABI");
 
 #endif

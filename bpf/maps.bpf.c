@@ -8,7 +8,7 @@ struct free_slots_map free_slots SEC(".maps");
 struct ring_map ring SEC(".maps");
 struct counters_map counters SEC(".maps");
 struct buffers_map buffers SEC(".maps");
-struct shared shared;
+struct shared shared SEC(".data.shared");
 const volatile __u32 cfg_slots = SLOTS_DEFAULT;
 const volatile __u64 cfg_tick_ns = 4000000;
 

@@ -2,6 +2,7 @@
 /* One turn of the whole path is engine_tick(): read it first. */
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -29,7 +30,8 @@ static void on_record(const struct rec_hdr *rec, size_t len, void *arg)
 	struct slot s;
 
 	/* Names come before the next look at all slots, and only few could wait for it. */
-	if (rec->type == REC_STARTUP && events_slot(e->events, rec->slot, &s))
+	if ((rec->type == REC_STARTUP || rec->type == REC_PATH) &&
+	    events_slot(e->events, rec->slot, &s))
 		(void)conns_apply_slot(&e->conns, rec->slot, &s);
 	conns_apply_record(&e->conns, rec, len);
 }
@@ -121,15 +123,36 @@ void engine_shape(const struct engine *e, const struct conn *c, struct shape *re
 	explicit_bzero(raw, sizeof(raw));
 }
 
+/* A Unix socket counts no bytes; that both its queues are empty is what it can say. */
+static int ask_socket(const struct engine *e, const struct conn *c, struct sock_facts *ret)
+{
+	struct sock_name name = name_of(c);
+	struct unix_question q;
+	int r;
+
+	if (!conn_is_unix(c))
+		return sockdiag_ask(&name, ret);
+	r = events_ask_unix(e->events, c->cookie, &q);
+	if (r)
+		return r;
+	*ret = (struct sock_facts){
+		.tcp_state = q.server_gone ? TCP_CLOSE_WAIT : TCP_ESTABLISHED,
+		.unread = q.unread,
+		.unacked = q.unacked,
+		.bytes_received = c->rx_bytes,
+		.bytes_acked = c->tx_bytes,
+	};
+	return 0;
+}
+
 /*
  * The second source: what the kernel's socket says of itself must agree with what
  * the wire told us, to the byte.  Only then may a suspicion be confirmed.
  */
 static void check_suspect(const struct engine *e, struct finding *f)
 {
-	struct sock_name name = name_of(&f->conn);
 	struct sock_facts facts;
-	int r = sockdiag_ask(&name, &facts);
+	int r = ask_socket(e, &f->conn, &facts);
 
 	f->checked = !r && finding_is_borne_out(f, &facts);
 	f->denied = !f->checked;
@@ -296,6 +319,7 @@ void engine_tick(struct engine *e, uint64_t now_ns)
 		e->clock_ns = now_ns;
 		events_set_clock(e->events);
 	}
+	events_look_over(e->events);
 	read_slots(e);
 	count_holders_when_due(e);
 	levels_update(&e->levels, &e->conns, now_ns);

@@ -22,7 +22,7 @@ struct event_fact {
 	char why_not[128];
 };
 
-#define EVENT_FACTS 12
+#define EVENT_FACTS 16
 
 struct events_options {
 	uint32_t slots;			/* connections tracked at once */
@@ -74,7 +74,16 @@ bool events_snapshot(const struct events *e, uint32_t index, uint32_t gen,
 /* Takes in connections that are older than we are, in every network namespace. */
 int events_adopt(struct events *e);
 
-/* Every (process, TCP socket) pair of the host; `cookie` 0 for all sockets. */
+/*
+ * Looks over the Unix sockets: which were closed has no hook.  To be called a few
+ * times a second.
+ */
+void events_look_over(struct events *e);
+
+/* What the kernel says of one Unix socket.  0, -ENOENT when it is closed, -EOPNOTSUPP. */
+int events_ask_unix(const struct events *e, uint64_t cookie, struct unix_question *ret);
+
+/* Every (process, socket) pair of the host; `cookie` 0 for all sockets. */
 int events_holders(struct events *e, uint64_t cookie, holder_fn fn, void *arg);
 
 uint64_t events_counter(const struct events *e, enum counter c);

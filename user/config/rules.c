@@ -101,7 +101,7 @@ static int read_endpoint(const struct yaml_report *r, const struct yaml_node *va
 	if (err < 0 || is_pattern(rule->endpoint))
 		return err;
 	if (addr_parse(rule->endpoint, &a) < 0)
-		return yaml_fail(r, value, "expected IP:PORT, [IPV6]:PORT or a pattern, found '%s'",
+		return yaml_fail(r, value, "expected IP:PORT, [IPV6]:PORT, unix:PATH or a pattern, found '%s'",
 				 rule->endpoint);
 	(void)addr_format(&a, rule->endpoint);
 	return 0;

@@ -45,6 +45,7 @@ static const struct protocol postgresql = {
 	.dialect = SQL_POSTGRESQL,
 	.usual_port = 5432,
 	.server_comms = { "postgres" },
+	.unix_name = ".s.PGSQL.",
 	.startup = startup,
 	.goodbye_name = "Terminate",
 	.goodbye = { 'X', 0, 0, 0, 4 },

@@ -8,11 +8,13 @@
 
 #include "events.h"
 #include "plimsoll.skel.h"
+#include "unix.skel.h"
 
 struct ring_buffer;
 
 struct events {
 	struct plimsoll_bpf *bpf;
+	struct unix_bpf *local;		/* Unix sockets'; NULL: this kernel cannot */
 	struct ring_buffer *ring;
 	const struct slot *slots;	/* the kernel's, mapped for reading */
 	uint32_t slot_count;
@@ -30,6 +32,13 @@ struct events {
 /* load.c: opens and loads the skeleton, leaving out what this kernel refuses. */
 int events_load(struct events *e, const struct events_options *opt);
 void events_fact(struct events *e, const char *fact, const char *way, const char *why_not);
+
+/* The sentence that the kernel or libbpf last had against us; `err` where there was none. */
+const char *events_complaint(int err);
+
+/* unix.c: what watches Unix sockets, if this kernel can. */
+void events_unix_open(struct events *e);
+void events_unix_close(struct events *e);
 
 /* selftest.c: whether what a client sent can be read here.  The ring must be open. */
 void events_selftest(struct events *e);

@@ -2,7 +2,7 @@
 /*
  * The iterators: connections older than we are, and who holds which socket.
  *
- * iter/tcp shows one network namespace, that of the thread that creates it; so
+ * iter/tcp and iter/unix show one network namespace, that of the thread that creates them; so
  * each namespace that any process lives in is entered for the length of a walk.
  */
 #include <dirent.h>
@@ -28,9 +28,9 @@ static int begin(struct bpf_link *link)
 	return fd < 0 ? (fd == -1 ? -errno : fd) : fd;
 }
 
-static int walk_tcp(struct events *e)
+static int walk(struct bpf_link *link)
 {
-	_close_ int fd = begin(e->bpf->links.on_tcp);
+	_close_ int fd = begin(link);
 	char nothing[64];
 	ssize_t n;
 
@@ -40,6 +40,14 @@ static int walk_tcp(struct events *e)
 		n = read(fd, nothing, sizeof(nothing));
 	while (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)));
 	return n < 0 ? -errno : 0;
+}
+
+/* The sockets of the namespace we are in. */
+static int walk_sockets(struct events *e)
+{
+	if (e->local)
+		(void)walk(e->local->links.on_unix);
+	return walk(e->bpf->links.on_tcp);
 }
 
 static bool seen(ino_t *inodes, size_t *count, ino_t inode)
@@ -69,7 +77,7 @@ static void walk_namespace_of(struct events *e, const char *pid, int home, ino_t
 				       "its older connections stay unseen", pid);
 		return;
 	}
-	(void)walk_tcp(e);
+	(void)walk_sockets(e);
 	if (setns(home, CLONE_NEWNET))
 		(void)log_err(-errno, "cannot return to our own network namespace");
 }
@@ -86,7 +94,7 @@ int events_adopt(struct events *e)
 
 	if (home >= 0 && inodes && proc && !fstat(home, &st)) {
 		(void)seen(inodes, &count, st.st_ino);
-		r = walk_tcp(e);
+		r = walk_sockets(e);
 		while (!r && (d = readdir(proc)))
 			if (d->d_name[0] >= '1' && d->d_name[0] <= '9')
 				walk_namespace_of(e, d->d_name, home, inodes, &count);

@@ -52,6 +52,11 @@ void events_fact(struct events *e, const char *fact, const char *way, const char
 	(void)snprintf(f->why_not, sizeof(f->why_not), "%s", why_not ? why_not : "");
 }
 
+const char *events_complaint(int err)
+{
+	return *last_complaint ? last_complaint : strerror(-err);
+}
+
 static int check_kernel(void)
 {
 	unsigned int major = 0, minor = 0;
@@ -182,5 +187,7 @@ int events_load(struct events *e, const struct events_options *opt)
 	r = plimsoll_bpf__attach(e->bpf);
 	if (r)
 		return log_err(r, "cannot attach to the kernel's socket tracepoints");
+	last_complaint[0] = '\0';
+	events_unix_open(e);
 	return 0;
 }
