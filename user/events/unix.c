@@ -109,8 +109,7 @@ void events_look_over(struct events *e)
 int events_ask_unix(const struct events *e, uint64_t cookie, struct unix_question *ret)
 {
 	struct unix_question q = { .cookie = cookie };
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = &q, .ctx_size_in = sizeof(q),
-		    .ctx_out = &q, .ctx_size_out = sizeof(q));
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = &q, .ctx_size_in = sizeof(q));
 
 	if (!e->local)
 		return -EOPNOTSUPP;
