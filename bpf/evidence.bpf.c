@@ -45,14 +45,33 @@ static __always_inline struct stack_snapshot *snapshot_of(__u32 index)
 	return bpf_map_lookup_elem(&snapshots, &index);
 }
 
-/* BEGIN or START TRANSACTION, in any case; both protocols have the text at 5. */
-static __always_inline bool opens(__u64 address, __u32 seq)
+#define OPENING	    12	/* bytes that show the first word */
+#define CALL_WRITE  1	/* x86's numbers */
+#define CALL_SENDTO 44
+
+/* What was sent on a Unix socket lies where the system call says; that it is not plain is rare. */
+static __always_inline bool read_argument(struct buffer *b)
 {
+#ifdef __TARGET_ARCH_x86
+	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf());
+
+	return (regs->orig_ax == CALL_SENDTO || regs->orig_ax == CALL_WRITE) &&
+	       !bpf_probe_read_user(b->bytes, OPENING, (void *)regs->si);
+#else
+	return false;
+#endif
+}
+
+/* BEGIN or START TRANSACTION, in any case; both protocols have the text at 5. */
+static __always_inline bool opens(const struct sock *sk, __u32 sent)
+{
+	const struct tcp_sock *tp = bpf_skc_to_tcp_sock((void *)sk);
 	__u32 zero = 0, word = 0;
 	struct buffer *b = bpf_map_lookup_elem(&buffers, &zero);
 	__u32 at = 5;
 
-	if (!b || read_sent(address, seq, 64) < 10)
+	if (!b || !(tp ? read_sent(address_of(sk), tp->write_seq - sent, 64) >= 10 :
+			 read_argument(b)))
 		return true;	/* not to be read: rather one too many */
 	if (b->bytes[0] == 'P' && b->bytes[5] == 0)
 		at = 6;
@@ -116,7 +135,6 @@ SEC("tp_btf/sock_send_length")
 int BPF_PROG(on_send, struct sock *sk, int ret, int flags)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	const struct tcp_sock *tp;
 	struct stack_snapshot *kept;
 	struct slot *s;
 	__u32 index;
@@ -128,11 +146,7 @@ int BPF_PROG(on_send, struct sock *sk, int ret, int flags)
 		return 0;
 	if (cfg_evidence == TIER_TRANSACTIONS && s->status != 'I')
 		return 0;
-	tp = bpf_skc_to_tcp_sock(sk);
-	if (!tp)
-		return 0;
-	if (cfg_evidence == TIER_TRANSACTIONS && !is_manual(s) &&
-	    !opens(address_of(sk), tp->write_seq - ret))
+	if (cfg_evidence == TIER_TRANSACTIONS && !is_manual(s) && !opens(sk, ret))
 		return 0;
 	kept = snapshot_of(index);
 	if (!kept) {
