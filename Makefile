@@ -37,9 +37,10 @@ else
 endif
 
 # The maps' definitions first: the linker resolves what refers to them backwards.
-BPF     := bpf/maps.bpf.c $(filter-out bpf/maps.bpf.c,$(wildcard bpf/*.bpf.c))
+DEFINE  := bpf/maps.bpf.c bpf/statement.bpf.c
+BPF     := $(DEFINE) $(filter-out $(DEFINE),$(wildcard bpf/*.bpf.c))
 # Those for Unix sockets are an object of their own, which shares the facts.
-BPFUNIX := bpf/maps.bpf.c bpf/statement.bpf.c $(wildcard bpf/unix/*.bpf.c)
+BPFUNIX := $(DEFINE) $(wildcard bpf/unix/*.bpf.c)
 SOURCES := $(wildcard user/*.c user/*/*.c)
 # The entry points are in one program each, the command line in plimsoll and in
 # tests; everything else is in all of them.

@@ -247,7 +247,9 @@ struct shared {
 	X(STATEMENT_LOST, statement_lost, "statements not kept: no room or not readable")          \
 	X(SNAPSHOT_LOST, snapshot_lost, "stacks not kept: no room")                                \
 	X(ADOPT_CLASH, adopt_clash, "connections that closed while they were being adopted")       \
-	X(UNIX_CLASH, unix_clash, "messages not read: two threads on one Unix socket")
+	X(UNIX_CLASH, unix_clash, "messages not read: two threads on one Unix socket")             \
+	X(SAID_LOST, said_lost, "statements in libraries not kept: no room or not readable")       \
+	X(HANDLES_LOST, handles_lost, "libraries' handles not counted: no room")
 
 enum counter {
 #define COUNTER_ENUM(id, name, help) COUNT_##id,
@@ -283,5 +285,31 @@ struct unix_question {
 
 _Static_assert(sizeof(struct unix_question) == 24, "unix_question is ABI");
 _Static_assert(sizeof(struct holder) == 48, "holder is ABI");
+
+/*
+ * What a function of a client library means when it is called, as the cookie of the
+ * probe on it.  Arguments count from 1.
+ */
+enum library_call {
+	CALL_SAY = 1,		/* argument 2 is a statement, ended by NUL */
+	CALL_SAY_SIZED = 2,	/* the same, as long as argument 3 */
+	CALL_PREPARE = 3,	/* of handle 1, under the name 2: statement 3, ended by NUL */
+	CALL_EXECUTE = 4,	/* of handle 1: the one under the name 2 */
+	CALL_PREPARE_SIZED = 5,	/* of handle 1: statement 2, as long as argument 3 */
+	CALL_EXECUTE_LAST = 6,	/* the one of handle 1 */
+	CALL_OPEN = 7,		/* connection 1 begins, or goes on to begin */
+	CALL_CLOSE = 8,		/* connection 1 ends */
+	CALL_RESULT = 9,	/* a result is made */
+	CALL_RESULT_RETURN = 10,/* on return: a result, if it is not NULL */
+	CALL_CLEAR = 11,	/* result 1 ends, if it is not NULL */
+};
+
+/* Of a process: what its libraries handed out since they were watched, less what it gave back. */
+struct handle_counts {
+	__s64 connections;
+	__s64 results;
+};
+
+#define HANDLE_PROCESSES 4096
 
 #endif

@@ -131,11 +131,29 @@ static __always_inline __u32 take_stack(struct stack_snapshot *kept)
 	return 0;
 }
 
+/* Keeps who sends on the connection now.  Always 0. */
+__noinline int keep_snapshot(__u32 index, __u32 gen)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct stack_snapshot *kept = snapshot_of(index);
+
+	if (!kept) {
+		count(COUNT_SNAPSHOT_LOST);
+		return 0;
+	}
+	kept->gen = gen;
+	kept->tid = (__u32)bpf_get_current_pid_tgid();
+	kept->ns = bpf_ktime_get_ns();
+	bpf_get_current_comm(kept->thread, sizeof(kept->thread));
+	take_registers(kept, task);
+	take_goroutine(kept, task);
+	kept->len = take_stack(kept);
+	return 0;
+}
+
 SEC("tp_btf/sock_send_length")
 int BPF_PROG(on_send, struct sock *sk, int ret, int flags)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
-	struct stack_snapshot *kept;
 	struct slot *s;
 	__u32 index;
 
@@ -148,17 +166,5 @@ int BPF_PROG(on_send, struct sock *sk, int ret, int flags)
 		return 0;
 	if (cfg_evidence == TIER_TRANSACTIONS && !is_manual(s) && !opens(sk, ret))
 		return 0;
-	kept = snapshot_of(index);
-	if (!kept) {
-		count(COUNT_SNAPSHOT_LOST);
-		return 0;
-	}
-	kept->gen = s->gen;
-	kept->tid = (__u32)bpf_get_current_pid_tgid();
-	kept->ns = bpf_ktime_get_ns();
-	bpf_get_current_comm(kept->thread, sizeof(kept->thread));
-	take_registers(kept, task);
-	take_goroutine(kept, task);
-	kept->len = take_stack(kept);
-	return 0;
+	return keep_snapshot(index, s->gen);
 }

@@ -22,6 +22,7 @@ extern struct statements_map statements SEC(".maps");
 extern const volatile __u32 cfg_statement_bytes;	/* at least 256 */
 
 int keep_statement(__u64 address, __u32 index, __u32 gen, __u32 seq, __u32 n);
+int statement_room(__u32 index);
 int keep_text(__u64 address, __u32 index, __u32 seq, __u32 size, __u32 name);
 
 #define NAME_TO_COME (~0U)	/* MySQL: the answer to its preparation brings it */

@@ -137,7 +137,7 @@ struct thread_struct {
 
 struct pt_regs {
 	unsigned long r15, r14, r13, r12, bp, bx, ip, sp;
-	unsigned long si, dx, orig_ax;
+	unsigned long di, si, dx, ax, orig_ax;
 };
 
 struct hlist_node {

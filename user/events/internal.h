@@ -24,6 +24,7 @@ struct events {
 	int delivered;			/* records in this drain */
 	record_fn record;
 	void *arg;
+	int watches;			/* libraries that are watched */
 	bool testing, proved;		/* the self-test runs, and what it found */
 	struct event_fact facts[EVENT_FACTS];
 	size_t fact_count;
@@ -35,6 +36,9 @@ void events_fact(struct events *e, const char *fact, const char *way, const char
 
 /* The sentence that the kernel or libbpf last had against us; `err` where there was none. */
 const char *events_complaint(int err);
+
+/* probe.c: before the programs are loaded. */
+void events_probe_prepare(struct plimsoll_bpf *bpf);
 
 /* unix.c: what watches Unix sockets, if this kernel can. */
 void events_unix_open(struct events *e);

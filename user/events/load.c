@@ -99,6 +99,7 @@ static struct plimsoll_bpf *open_sized(const struct events_options *opt)
 	(void)bpf_map__set_max_entries(bpf->maps.socks, opt->slots);
 	(void)bpf_map__set_max_entries(bpf->maps.free_slots, opt->slots);
 	(void)bpf_map__set_max_entries(bpf->maps.statements, 2 * opt->slots);
+	events_probe_prepare(bpf);
 	return bpf;
 }
 
@@ -111,6 +112,9 @@ static const struct {
 	{ "find_bases", "where sent bytes lie", "syscall program" },
 	{ "set_clock", "when a byte passed", "jiffies" },
 	{ "on_send", "thread, goroutine, stack", "tp_btf/sock_send_length" },
+	{ "on_call", "what libraries are asked", "uprobes (uprobe_multi)" },
+	{ "on_return", "what libraries hand out", "uprobes (uprobe_multi)" },
+	{ "on_said_sent", "on which connection", "tp_btf/sock_send_length" },
 };
 
 /* Loads with the optional programs whose bit is set in `mask`. */
@@ -156,12 +160,14 @@ static unsigned int probe_each(struct events *e, const struct events_options *op
 	return mask;
 }
 
+#define EVIDENCE 4	/* the last of them */
+
 /* Every optional program, but not the evidence that nobody asked for. */
 static unsigned int wanted(const struct events_options *opt)
 {
 	unsigned int all = (1U << ARRAY_SIZE(optional)) - 1;
 
-	return opt->tier == TIER_OFF ? all >> 1 : all;
+	return opt->tier == TIER_OFF ? all >> EVIDENCE : all;
 }
 
 int events_load(struct events *e, const struct events_options *opt)
