@@ -10,6 +10,7 @@
 #include "culprits.h"
 #include "engine.h"
 #include "events.h"
+#include "libraries.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "lib/log.h"
@@ -112,7 +113,7 @@ void engine_shape(const struct engine *e, const struct conn *c, struct shape *re
 	size_t len = 0;
 
 	*ret = (struct shape){ 0 };
-	if (!e->events || !c->protocol || !c->txn_ns)
+	if (!e->events || !c->protocol || (!c->txn_ns && !c->tls))
 		return;
 	len = events_statement(e->events, c->slot, c->gen, STATEMENT_LAST, raw, sizeof(raw), &cut);
 	if (!len)
@@ -324,6 +325,8 @@ void engine_tick(struct engine *e, uint64_t now_ns)
 	count_holders_when_due(e);
 	levels_update(&e->levels, &e->conns, now_ns);
 	detect_run(&e->detect, &e->config.detect, &e->conns, &e->levels, now_ns, on_finding, e);
+	if (e->libraries)
+		libraries_step(e->libraries, &e->conns, now_ns);
 	if (e->culprits)
 		culprits_step(e->culprits, &e->detect);
 	findings_for_each(&e->detect, f) {
@@ -519,6 +522,8 @@ static int open_events(struct engine *e)
 
 	if (!r && opt.tier != TIER_OFF)
 		r = culprits_new(e->events, &e->culprits);
+	if (!r && opt.tier != TIER_OFF)
+		r = libraries_new(e->events, e->config.evidence.handles, &e->libraries);
 	return r;
 }
 
@@ -551,6 +556,8 @@ void engine_close(struct engine *e)
 	e->journal = NULL;
 	culprits_free(e->culprits);
 	e->culprits = NULL;
+	libraries_free(e->libraries);
+	e->libraries = NULL;
 	events_close(e->events);
 	e->events = NULL;
 	detect_done(&e->detect);

@@ -15,6 +15,7 @@
 
 struct events;
 struct culprits;
+struct libraries;
 
 /* Something happened that a watcher would want to see. */
 enum notice { NOTICE_FINDING, NOTICE_REPAIR };
@@ -27,6 +28,7 @@ struct engine {
 	const char *state_dir;		/* journal.db and STOP live here */
 	struct events *events;
 	struct culprits *culprits;	/* NULL: no evidence is taken */
+	struct libraries *libraries;	/* likewise */
 	struct conns conns;
 	struct levels levels;
 	struct detect detect;

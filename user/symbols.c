@@ -178,7 +178,7 @@ static void answer_all(const struct symbols_request *request)
 	}
 }
 
-static void answer_offsets(const struct symbols_names *n)
+static void answer_offsets(struct symbols_names *n)
 {
 	for (uint32_t i = 0; i < n->head.files; i++) {
 		struct symbols_offsets a = { .file = i };
