@@ -120,7 +120,7 @@ CLIENT_LIB := -lpq
 
 # Applications for the end-to-end tests, and what measures; none of our code in the
 # former, so they are built without our flags.
-clients: $(CLIENTS:%.c=$(B)/%) $(addprefix $(B)/tests/e2e/clients/,leak_go LeakJdbc.class \
+clients: $(CLIENTS:%.c=$(B)/%) $(addprefix $(B)/tests/e2e/clients/,leak_mariadb_static leak_go LeakJdbc.class \
 	node/node_modules/mysql2)
 $(B)/tests/e2e/clients/%: tests/e2e/clients/%.c | $(B)/.setup
 	$(call say,CC,$@)
@@ -128,6 +128,11 @@ $(B)/tests/e2e/clients/%: tests/e2e/clients/%.c | $(B)/.setup
 	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -I/usr/include/postgresql $(WARN) -O2 -g $< \
 		$(CLIENT_LIB) -lpthread -o $@
 $(B)/tests/e2e/clients/leak_mariadb: CLIENT_LIB := -lmariadb
+$(B)/tests/e2e/clients/leak_mariadb_static: tests/e2e/clients/leak_mariadb.c | $(B)/.setup
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE $(WARN) -O2 -g $< -Wl,-Bstatic -lmariadb -Wl,-Bdynamic \
+		-lssl -lcrypto -lz -lm -lpthread -o $@
 
 $(B)/tests/bench/%: tests/bench/%.c | $(B)/.setup
 	$(call say,CC,$@)
