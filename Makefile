@@ -10,7 +10,8 @@ ARCH    := $(MACHINE:x86_64=x86)
 ARCH    := $(ARCH:aarch64=arm64)
 
 CFLAGS   ?= -O2 -g
-HARDEN   := -fstack-protector-strong -fPIE
+# -ffp-contract: the load line can be recomputed from what is printed, on any machine.
+HARDEN   := -fstack-protector-strong -fPIE -ffp-contract=off
 WARN     := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Werror
 CPPFLAGS += -D_GNU_SOURCE -Iuser -Ibpf -I$(B)
 LDFLAGS  += -pie -Wl,-z,relro,-z,now
@@ -120,8 +121,8 @@ CLIENT_LIB := -lpq
 
 # Applications for the end-to-end tests, and what measures; none of our code in the
 # former, so they are built without our flags.
-clients: $(CLIENTS:%.c=$(B)/%) $(addprefix $(B)/tests/e2e/clients/,leak_mariadb_static leak_go LeakJdbc.class \
-	node/node_modules/mysql2)
+clients: $(CLIENTS:%.c=$(B)/%) $(addprefix $(B)/tests/e2e/clients/,leak_mariadb_static leak_go \
+	pool_go pool_go_stripped pool_go_pie LeakJdbc.class node/node_modules/mysql2)
 $(B)/tests/e2e/clients/%: tests/e2e/clients/%.c | $(B)/.setup
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D)
@@ -146,6 +147,16 @@ $(B)/tests/e2e/clients/leak_go: tests/e2e/clients/leak_go/main.go | $(B)/.setup
 	$(call say,GO,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(GO) go build -o $@ $<
+
+# The same as it may be shipped: without symbols, and at no fixed address.
+$(B)/tests/e2e/clients/pool_go_stripped: GOBUILD := -ldflags="-s -w"
+$(B)/tests/e2e/clients/pool_go_pie: GOBUILD := -ldflags="-s -w" -buildmode=pie
+POOL_GO := pool_go pool_go_stripped pool_go_pie
+$(addprefix $(B)/tests/e2e/clients/,$(POOL_GO)): \
+		tests/e2e/clients/pool_go/main.go | $(B)/.setup
+	$(call say,GO,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(GO) go build $(GOBUILD) -o $@ $<
 
 $(B)/tests/e2e/clients/%.class: tests/e2e/clients/%.java | $(B)/.setup
 	$(call say,JAVAC,$@)

@@ -59,6 +59,19 @@ static __always_inline void closed(const struct sock *sk, struct slot *s, __u32 
 	slot_release(sk, s, index);
 }
 
+/* The server's goodbye takes a number in its stream: it counts as a byte, and as a sign of life. */
+static __always_inline void server_closed(const struct sock *sk, struct slot *s)
+{
+	const struct tcp_sock *tp = bpf_skc_to_tcp_sock((void *)sk);
+
+	slot_lock(s);
+	s->tcp_state = TCP_CLOSE_WAIT;
+	s->last_ns = coarse_ns();
+	if (tp)
+		s->rx_bytes = tp->bytes_received;
+	slot_unlock(s);
+}
+
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(on_state, const struct sock *sk, int oldstate, int newstate)
 {
@@ -78,6 +91,8 @@ int BPF_PROG(on_state, const struct sock *sk, int oldstate, int newstate)
 		established(sk, s);
 	} else if (newstate == TCP_CLOSE) {
 		closed(sk, s, index, oldstate);
+	} else if (newstate == TCP_CLOSE_WAIT) {
+		server_closed(sk, s);
 	} else {
 		slot_lock(s);
 		s->tcp_state = newstate;

@@ -65,6 +65,8 @@ struct mysql_notes {
 	__u8 caps;		/* what client and server agreed on, and what was noticed */
 };
 
+#define MYSQL_KIND   7	/* of asked: how the command under way is answered, */
+#define MYSQL_STREAM 7	/* here without an end: replication */
 #define MYSQL_MANUAL 0x10	/* of caps: autocommit is off, any statement opens a transaction */
 
 /*
@@ -79,7 +81,10 @@ struct slot {
 	__u32 rx_left;		/* bytes still to come of the message under way */
 	__u32 tx_next;		/* TCP sequence up to which requests were acknowledged */
 	__u32 tx_msg;		/* TCP sequence of the next request message */
-	__u32 asked;		/* MySQL: commands to be answered, runs of a kind, first lowest */
+	union {
+		__u32 asked;	/* MySQL: commands to be answered, runs of a kind, first lowest */
+		__u32 answered;	/* PostgreSQL: rx_bytes up to the last ready mark, its low half */
+	};
 	union {
 		struct postgresql_notes pg;
 		struct mysql_notes my;
@@ -174,7 +179,10 @@ enum evidence_tier {
 enum rec_type {
 	REC_STARTUP = 1,	/* struct rec_startup */
 	REC_CLOSED = 2,		/* struct rec_closed */
-	REC_PATH = 3,		/* struct rec_path */
+	REC_STALLED = 3,	/* struct rec_stalled */
+	REC_GO_HANDLE = 8,	/* struct rec_go_handle */
+	REC_OPAQUE = 9,		/* struct rec_hdr: encrypted or compressed from here on */
+	REC_PATH = 10,		/* struct rec_path */
 };
 
 struct rec_hdr {
@@ -220,9 +228,47 @@ struct rec_path {
 };
 
 _Static_assert(sizeof(struct rec_path) == 48 + UNIX_PATH, "rec_path is ABI");
+
+/* What lies in a socket's queues: what no segment tells, because none comes. */
+struct queues {
+	__u64 cookie;
+	__u32 slot;
+	__u32 gen;
+	__u32 unread;		/* bytes received that the owner has not read */
+	__u32 unacked;		/* bytes written that the server has not acknowledged */
+	__u32 room;		/* bytes that the server may still send before they are read */
+	__u32 retransmits;	/* of the same bytes, or probes without an answer, in a row */
+	__u32 error;		/* why they cannot be sent at all: a positive errno, or 0 */
+	__u32 pad;
+};
+
+/* The same bytes were sent a second time, or oftener, and nothing came. */
+struct rec_stalled {
+	struct rec_hdr hdr;
+	struct queues queues;
+};
+
+_Static_assert(sizeof(struct queues) == 40, "queues is ABI");
+_Static_assert(sizeof(struct rec_stalled) == 72, "rec_stalled is ABI");
+/* A Go program's own pool: where its sql.DB lies.  About no connection, so no slot. */
+struct rec_go_handle {
+	struct rec_hdr hdr;
+	__u32 tgid;
+	__u32 start_ticks;
+	__u64 address;
+};
+
+/* Which of them were told already. */
+struct go_handle_key {
+	__u32 tgid;
+	__u32 start_ticks;
+	__u64 address;
+};
+
 _Static_assert(sizeof(struct rec_hdr) == 32, "rec_hdr is ABI");
 _Static_assert(sizeof(struct rec_startup) == 40 + STARTUP_MAX, "rec_startup is ABI");
 _Static_assert(sizeof(struct rec_closed) == 40, "rec_closed is ABI");
+_Static_assert(sizeof(struct rec_go_handle) == 48, "rec_go_handle is ABI");
 
 /* What both sides write or read beside the maps. */
 struct shared {

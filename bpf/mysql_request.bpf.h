@@ -59,6 +59,7 @@ enum answer_kind {
 #define RUN(kind)	((kind) | RUN_ONE)
 #define RUN_KIND(q)	((q) & (RUN_ONE - 1))
 #define RUN_COUNT(q)	(((q) & RUN_MASK) >> KIND_BITS)
+_Static_assert(ANSWER_STREAM == MYSQL_STREAM && RUN_ONE == MYSQL_KIND + 1, "as user space has it");
 
 static __always_inline __u32 le32(const __u8 *p)
 {

@@ -447,6 +447,8 @@ static __always_inline void converse(struct sock *sk, struct sk_buff *skb, struc
 		return;
 	if (s->phase == PHASE_READY)
 		s->queries += answered;
+	/* Up to the mark; where more came with it, up to where the segment begins. */
+	s->answered = s->rx_bytes + (whole ? g->len : 0);
 	s->phase = PHASE_READY;
 	s->protocol = WIRE_POSTGRESQL;
 	note_status(s, index, s->last_ns);

@@ -91,6 +91,19 @@ static __always_inline void note_rtt(struct slot *s, const struct tcp_sock *tp)
 	s->rtt_sq_us2 += (__u64)rtt * rtt;
 }
 
+/* Nobody says who logs in there, but that somebody does cannot wait either. */
+static __always_inline void report_opaque(const struct slot *s, __u32 index)
+{
+	struct rec_hdr *r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
+
+	if (!r) {
+		count(COUNT_RING_FULL);
+		return;
+	}
+	fill_hdr(r, REC_OPAQUE, sizeof(*r), index, s);
+	bpf_ringbuf_submit(r, wake_flags());
+}
+
 SEC("tp_btf/tcp_probe")
 int BPF_PROG(on_segment, struct sock *sk, struct sk_buff *skb)
 {
@@ -99,11 +112,12 @@ int BPF_PROG(on_segment, struct sock *sk, struct sk_buff *skb)
 	struct slot *s;
 	bool is_mysql;
 	__u32 index;
-	__u8 next;
+	__u8 before, next;
 
 	s = slot_of(sk, &index);
 	if (!s)
 		return 0;
+	before = s->phase;
 	tp = bpf_skc_to_tcp_sock(sk);
 	if (!tp || !look(skb, tp, s, &g))
 		return 0;
@@ -122,5 +136,7 @@ int BPF_PROG(on_segment, struct sock *sk, struct sk_buff *skb)
 	slot_unlock(s);
 	if (next == PHASE_FREE)
 		slot_release(sk, s, index);
+	else if (next == PHASE_BLIND && before != PHASE_BLIND)
+		report_opaque(s, index);
 	return 0;
 }

@@ -99,16 +99,28 @@ enum exit_code ask_exit_code(int err)
 	}
 }
 
+static const char *const notice_names[] = { "finding", "repair", "gear" };
+
+static json_t *notice_document(enum notice what, const void *record, uint64_t now_ns)
+{
+	switch (what) {
+	case NOTICE_FINDING:
+		return document_finding(record, now_ns);
+	case NOTICE_GEAR:
+		return document_gear(record);
+	default:
+		return repair_to_json(record);
+	}
+}
+
 json_t *ask_notice(enum notice what, const void *record, uint64_t now_ns)
 {
 	char when[CLOCK_TEXT_LEN];
-	json_t *o = what == NOTICE_FINDING ? document_finding(record, now_ns) :
-					     repair_to_json(record);
+	json_t *o = notice_document(what, record, now_ns);
 
 	if (!o)
 		return NULL;
-	(void)json_object_set_new(o, "type",
-				  json_string(what == NOTICE_FINDING ? "finding" : "repair"));
+	(void)json_object_set_new(o, "type", json_string(notice_names[what]));
 	if (!json_object_get(o, "at"))
 		(void)json_object_set_new(o, "at",
 					  json_string(clock_format(clock_wall_ns(now_ns), when)));

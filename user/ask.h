@@ -46,7 +46,7 @@ bool ask_knows(const char *method);
 /* What engine_open() and its like returned, as an exit code. */
 enum exit_code ask_exit_code(int err);
 
-/* What a watcher is told: the finding or repair, with "type" and "at".  NULL: no memory. */
+/* What a watcher is told: the finding, repair or gear, with "type" and "at".  NULL: no memory. */
 json_t *ask_notice(enum notice what, const void *record, uint64_t now_ns);
 
 #endif

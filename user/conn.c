@@ -12,6 +12,7 @@
 #include <xxhash.h>
 
 #include "conn.h"
+#include "conn/queues.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 
@@ -98,6 +99,8 @@ static void note_ended(struct conns *t, const struct conn *c)
 		return;
 	n = &t->ended[t->ended_count++ % ENDED_KEPT];
 	*n = (struct ended){
+		.cookie = c->cookie,
+		.slot = c->slot,
 		.pid = c->pid,
 		.start_ticks = c->start_ticks,
 		.remote = c->remote,
@@ -172,14 +175,18 @@ static bool is_ended(const struct slot *s)
 }
 
 #define TCP_STATE_CLOSE_WAIT 8
+#define UNREAD_NS	     NS_PER_S	/* what lies no longer is on its way */
 
-static enum stage stage_of(const struct slot *s)
+/* As far as the slot says it; whether a connection that is ready does well, conn/stage.c. */
+static enum stage stage_of(const struct conn *c, const struct slot *s)
 {
 	if (is_ended(s))
 		return STAGE_TERMINATED;
 	if (s->tcp_state == TCP_STATE_CLOSE_WAIT)
 		return STAGE_DEGRADED;
-	return s->phase < PHASE_READY ? STAGE_ESTABLISHING : STAGE_READY;
+	if (s->phase < PHASE_READY)
+		return STAGE_ESTABLISHING;
+	return c->stage == STAGE_DEGRADED || c->stage == STAGE_RECOVERING ? c->stage : STAGE_READY;
 }
 
 static bool is_busy(const struct slot *s)
@@ -229,10 +236,20 @@ static void recognise(struct conn *c, const struct slot *s)
 	}
 }
 
+static enum activity activity_with_view(const struct conn *c)
+{
+	uint64_t lain_ns = elapsed_ns(c->view.unread_ns, c->view.asked_ns);
+
+	return conn_answer_is_unread(c) && lain_ns >= UNREAD_NS ? ACTIVITY_UNREAD : c->said;
+}
+
 static void refresh(struct conn *c, const struct slot *s)
 {
-	c->stage = stage_of(s);
-	c->activity = activity_of(s);
+	c->stage = stage_of(c, s);
+	c->said = activity_of(s);
+	c->status = s->status;
+	c->answered = s->answered;
+	c->replicates |= s->protocol == WIRE_MYSQL && (s->asked & MYSQL_KIND) == MYSQL_STREAM;
 	c->uncertain = is_uncertain(s);
 	c->phase = s->phase;
 	c->tcp_state = s->tcp_state;
@@ -242,10 +259,8 @@ static void refresh(struct conn *c, const struct slot *s)
 	/* Bound late: at the first look connect() may not have chosen it yet. */
 	memcpy(c->local.ip, s->laddr, sizeof(c->local.ip));
 	c->local.port = s->lport;
-	if (c->last_ns != s->last_ns) {
+	if (c->last_ns != s->last_ns)
 		c->paused_ns = 0;
-		c->view = (struct sock_view){ 0 };
-	}
 	c->last_ns = s->last_ns;
 	c->txn_ns = s->txn_ns;
 	c->queries = s->queries;
@@ -257,14 +272,17 @@ static void refresh(struct conn *c, const struct slot *s)
 	c->rtt_n = s->rtt_n;
 	c->rtt_sum_us = s->rtt_sum_us;
 	c->rtt_sq_us2 = s->rtt_sq_us2;
-	if (c->activity != ACTIVITY_FAILED_TXN)
+	if (c->said != ACTIVITY_FAILED_TXN)
 		c->defused_rx_bytes = 0;
+	c->activity = activity_with_view(c);
 }
 
 static void read_startup(struct conn *c, const struct rec_startup *r)
 {
 	c->protocol->startup(r->bytes, r->copied, c->user, c->database);
 	c->named = true;
+	if (c->protocol->replicates)
+		c->replicates = c->protocol->replicates(r->bytes, r->copied);
 }
 
 static bool is_about(const struct rec_hdr *rec, const struct conn *c)
@@ -286,6 +304,7 @@ struct conn *conns_apply_slot(struct conns *t, uint32_t index, const struct slot
 		return NULL;
 	if (!c->used)
 		begin_conn(t, index, s);
+	conn_queues_moved(t, c, s);
 	refresh(c, s);
 	recognise(c, s);
 	early = &t->early[index % EARLY_STARTUPS];
@@ -342,6 +361,7 @@ void conns_apply_record(struct conns *t, const struct rec_hdr *rec, size_t len)
 {
 	const struct rec_startup *startup = (const struct rec_startup *)rec;
 	const struct rec_closed *closed = (const struct rec_closed *)rec;
+	const struct rec_stalled *stalled = (const struct rec_stalled *)rec;
 	struct conn *c;
 
 	if (len < sizeof(*rec) || rec->len > len || rec->slot >= t->capacity)
@@ -355,6 +375,10 @@ void conns_apply_record(struct conns *t, const struct rec_hdr *rec, size_t len)
 	case REC_PATH:
 		if (rec->len >= sizeof(struct rec_path) && is_about(rec, c))
 			apply_path(c, (const struct rec_path *)rec);
+		break;
+	case REC_STALLED:
+		if (rec->len >= sizeof(*stalled))
+			conns_apply_queues(t, &stalled->queues, rec->ts_ns);
 		break;
 	case REC_CLOSED:
 		if (rec->len < sizeof(*closed) || !is_about(rec, c))
@@ -434,6 +458,19 @@ void conns_holders_end(struct conns *t)
 		else if (n->owner_seen && !c->start_ticks)
 			c->start_ticks = n->oldest.start_ticks;
 	}
+}
+
+void conns_apply_lending(struct conns *t, uint64_t cookie, enum lending lending, uint64_t now_ns)
+{
+	struct conn *c = conns_find_cookie(t, cookie);
+
+	if (!c)
+		return;
+	if (lending != LENDING_LENT)
+		c->lent_ns = 0;
+	else if (c->lending != LENDING_LENT)
+		c->lent_ns = now_ns;
+	c->lending = (uint8_t)lending;
 }
 
 static bool same_endpoint(const void *table, uint32_t n, const void *key)
@@ -532,9 +569,17 @@ bool conn_is_opaque(const struct conn *c)
 	return c->tls || c->gss || c->compressed;
 }
 
+void conn_apply_pause(struct conn *c, uint64_t from_ns, bool paused, uint64_t now_ns)
+{
+	c->paused_ns += elapsed_ns(from_ns > c->last_ns ? from_ns : c->last_ns, now_ns);
+	c->paused = paused;
+	c->paused_at_ns = now_ns;
+}
+
 uint64_t conn_quiet_ns(const struct conn *c, uint64_t now_ns)
 {
-	uint64_t quiet_ns = elapsed_ns(c->last_ns, now_ns);
+	uint64_t until_ns = c->paused ? c->paused_at_ns : now_ns;
+	uint64_t quiet_ns = elapsed_ns(c->last_ns, until_ns);
 
 	return quiet_ns > c->paused_ns ? quiet_ns - c->paused_ns : 0;
 }

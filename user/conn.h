@@ -69,6 +69,8 @@ struct protocol {
 	 */
 	void (*startup)(const uint8_t *bytes, size_t len, char user[static NAME_LEN],
 			char database[static NAME_LEN]);
+	/* Whether such a packet asks for replication.  NULL: a command does. */
+	bool (*replicates)(const uint8_t *bytes, size_t len);
 	/* What a client says before it leaves, and what that is called. */
 	const char *goodbye_name;
 	uint8_t goodbye[GOODBYE_MAX];
@@ -83,13 +85,17 @@ enum lending {
 	LENDING_LENT,		/* the pool gave it out and has not got it back */
 };
 
-/* What its socket said of itself when it was last asked: what a slot cannot tell. */
+/* What lay in its queues when they were last looked at: what a slot cannot tell. */
 struct sock_view {
-	uint64_t asked_ns;	/* 0: not asked since it last moved */
+	uint64_t asked_ns;	/* 0: not looked at since it last moved */
 	uint64_t unread_ns;	/* since when `unread` did not shrink; 0: nothing is unread */
+	uint64_t stalled_ns;	/* since when the same bytes are sent again; 0: they are not */
 	uint32_t unread;	/* bytes that came and were not read by the owner */
 	uint32_t unacked;	/* bytes that the server has not acknowledged */
-	uint32_t retransmits;	/* of the same bytes, in a row */
+	uint32_t room;		/* bytes that may still come before the owner reads */
+	uint32_t retransmits;	/* of the same bytes, in a row; or probes without an answer */
+	uint32_t error;		/* why they cannot be sent at all: an errno, or 0 */
+	bool lossy;		/* on this path as much was lost before, and came through */
 };
 
 struct conn {
@@ -119,23 +125,32 @@ struct conn {
 	/* what it is doing */
 	enum stage stage;
 	enum activity activity;
+	enum activity said;	/* the same by the wire alone: never unread */
 	bool adopted;		/* ages are lower bounds */
 	bool uncertain;		/* facts were lost: report, never repair */
 	uint8_t phase;		/* enum phase */
 	uint8_t tcp_state;
+	uint8_t status;		/* the last ready mark, as in the slot */
+	uint32_t answered;	/* rx_bytes behind it, low half; PostgreSQL only */
+	bool replicates;	/* it streams the server's log */
 	uint64_t opened_ns, last_ns;
 	uint64_t txn_ns;	/* 0: no transaction known */
 	uint64_t queries;
 
 	/*
 	 * Of the time since last_ns, how much the owner could not run (stopped, frozen,
-	 * traced): no fault of its.  Nothing counts while it cannot.
+	 * traced): no fault of its.  Nothing counts while it cannot: the quiet clock
+	 * stands where it stood at paused_at_ns.
 	 */
-	uint64_t paused_ns;
+	uint64_t paused_ns, paused_at_ns;
 	bool paused;
 
+	/* When it last had trouble, and its last_ns then; 0: never.  See conn/stage.c. */
+	uint64_t trouble_ns, trouble_last_ns;
+
+	/* the pool's word, by its latest reading; see gopools.h */
 	uint8_t lending;	/* enum lending */
-	uint64_t lent_ns;	/* since when at least; 0: not lent */
+	uint64_t lent_ns;	/* lent at each reading since then; 0: not lent */
 	struct sock_view view;
 
 	/* byte counters as of the last segment seen, as tcp_info counts them */
@@ -157,6 +172,8 @@ struct conn {
 
 /* A connection that is over, for those who keep account of pools. */
 struct ended {
+	uint64_t cookie;
+	uint32_t slot;
 	uint32_t pid, start_ticks;
 	struct addr remote;
 	const struct protocol *protocol;
@@ -180,6 +197,15 @@ struct local_server {
 
 #define LOCAL_SERVERS 64
 
+/* An endpoint on the way to which bytes were lost again and again, and then came through. */
+struct lossy_path {
+	uint32_t netns;
+	struct addr remote;
+	uint64_t overcome_ns;	/* when they last did */
+};
+
+#define LOSSY_PATHS 64
+
 /* Indexed by the kernel's slot number. */
 struct conns {
 	struct conn *table;
@@ -189,7 +215,9 @@ struct conns {
 	struct index endpoints;	/* work space of conns_guess_protocols() */
 	struct local_server servers[LOCAL_SERVERS];
 	uint32_t server_count;
+	struct lossy_path lossy[LOSSY_PATHS];
 	uint32_t capacity;
+	uint64_t walked_ns;	/* when the last walk over the queues began */
 	uint32_t high;		/* no connection at or above this index */
 	uint32_t open;		/* connections held */
 	uint64_t closed;	/* connections seen to end */
@@ -221,11 +249,35 @@ void conns_holders_begin(struct conns *t);
 void conns_apply_holder(struct conns *t, const struct holder *h);
 void conns_holders_end(struct conns *t);
 
+/* Folds in what its pool says of connection `cookie`; nothing happens when there is none. */
+void conns_apply_lending(struct conns *t, uint64_t cookie, enum lending lending, uint64_t now_ns);
+
+/*
+ * Begins and ends one walk over the queues of all quiet connections; between the two,
+ * one call for each that has something in them.  Of the others they are empty.
+ */
+void conns_queues_begin(struct conns *t, uint64_t now_ns);
+void conns_apply_queues(struct conns *t, const struct queues *q, uint64_t now_ns);
+void conns_queues_end(struct conns *t);
+
 /*
  * Gives adopted, silent connections a protocol by what else is known of their
  * endpoint (EVIDENCE_ENDPOINT, EVIDENCE_SERVER, EVIDENCE_PORT).
  */
 void conns_guess_protocols(struct conns *t);
+
+/*
+ * Moves every connection to its stage (conn/stage.c), once a look, after all that is
+ * known of it was folded in.
+ */
+void conns_judge_stages(struct conns *t, uint64_t now_ns);
+
+/*
+ * Its owner was looked at, at `now_ns`: it could not run for all the time since
+ * `from_ns` (now_ns: for none), and it cannot now (`paused`).  A pause counts from the
+ * last byte on at most.
+ */
+void conn_apply_pause(struct conn *c, uint64_t from_ns, bool paused, uint64_t now_ns);
 
 struct conn *conns_find_id(struct conns *t, const char *id);
 struct conn *conns_find_cookie(struct conns *t, uint64_t cookie);
@@ -238,6 +290,12 @@ bool conn_is_unix(const struct conn *c);
 
 /* Whether what is said on it cannot be read, and nothing can be said either. */
 bool conn_is_opaque(const struct conn *c);
+
+/*
+ * Whether an answer, or some of it, lies unread and its server waits for that or is done:
+ * not what a server may say at any time, nor the first words of a statement that runs.
+ */
+bool conn_answer_is_unread(const struct conn *c);
 
 /* For how long no byte has passed in either direction though the owner could run. */
 uint64_t conn_quiet_ns(const struct conn *c, uint64_t now_ns);

@@ -212,8 +212,16 @@ static uid_t uid_of(enum notice what, const void *record)
 {
 	const struct finding *f = record;
 	const struct repair *r = record;
+	const struct gear_change *g = record;
 
-	return what == NOTICE_FINDING ? f->conn.uid : r->finding.conn.uid;
+	switch (what) {
+	case NOTICE_FINDING:
+		return f->conn.uid;
+	case NOTICE_GEAR:
+		return g->pool->uid;
+	default:
+		return r->finding.conn.uid;
+	}
 }
 
 static char *notice_text(enum notice what, const void *record, uint64_t now_ns)

@@ -62,12 +62,22 @@ void detect_conf_done(struct detect_conf *c)
 	*c = (struct detect_conf){ 0 };
 }
 
-struct detector_setting *detect_conf_find(struct detect_conf *c, const char *name)
+struct detector_setting *detect_conf_find(const struct detect_conf *c, const char *name)
 {
 	for (size_t i = 0; i < c->count; i++)
 		if (strcmp(c->settings[i].detector->name, name) == 0)
 			return &c->settings[i];
 	return NULL;
+}
+
+uint64_t detect_conf_least_grace_ns(const struct detect_conf *c)
+{
+	uint64_t least_ns = UINT64_MAX;
+
+	for (size_t i = 0; i < c->count; i++)
+		if (c->settings[i].base.enabled && c->settings[i].base.grace_ns < least_ns)
+			least_ns = c->settings[i].base.grace_ns;
+	return least_ns;
 }
 
 int detect_init(struct detect *d, uint32_t capacity)
@@ -184,8 +194,8 @@ static void end_finding(const struct run *r, struct finding *f, enum finding_sta
 /* Whether the client took the connection up again by itself. */
 static bool went_on(const struct finding *f, const struct conn *c)
 {
-	return c && c->tcp_state == TCP_STATE_ESTABLISHED && c->stage == STAGE_READY &&
-	       !c->uncertain && !c->defused_rx_bytes &&
+	return c && c->tcp_state == TCP_STATE_ESTABLISHED && c->stage != STAGE_ESTABLISHING &&
+	       c->stage != STAGE_TERMINATED && !c->uncertain && !c->defused_rx_bytes &&
 	       (c->rx_bytes != f->conn.rx_bytes || c->tx_bytes != f->conn.tx_bytes ||
 		c->activity != f->conn.activity);
 }
@@ -199,7 +209,7 @@ static void retract(const struct run *r, struct finding *f, const struct conn *c
 }
 
 static void suspect(const struct run *r, const struct detector *kind, const struct conn *c,
-		    const struct symptom *s)
+		    const struct symptom *s, uint64_t grace_ns)
 {
 	struct detect *d = r->d;
 	struct finding *f;
@@ -218,6 +228,7 @@ static void suspect(const struct run *r, const struct detector *kind, const stru
 		.state = FINDING_SUSPECT,
 		.conn = *c,
 		.symptom = *s,
+		.grace_ns = grace_ns,
 		.suspected_ns = r->now_ns,
 		.seen_ns = r->now_ns,
 		.checked = !c->cookie,
@@ -230,10 +241,12 @@ static void suspect(const struct run *r, const struct detector *kind, const stru
 }
 
 static void see_again(const struct run *r, struct finding *f, const struct conn *c,
-		      const struct symptom *s)
+		      const struct symptom *s, uint64_t grace_ns)
 {
 	f->conn = *c;
 	f->symptom = *s;
+	if (grace_ns < f->grace_ns)
+		f->grace_ns = grace_ns;
 	f->seen_ns = r->now_ns;
 	if (f->state != FINDING_SUSPECT || !f->checked || f->denied)
 		return;
@@ -246,7 +259,7 @@ static void see_again(const struct run *r, struct finding *f, const struct conn 
 }
 
 static void take_in(const struct run *r, const struct detector *kind, const struct conn *c,
-		    const struct symptom *s)
+		    const struct symptom *s, uint64_t grace_ns)
 {
 	struct finding *f = find(r->d, kind, c);
 
@@ -257,19 +270,30 @@ static void take_in(const struct run *r, const struct detector *kind, const stru
 		f = NULL;
 	}
 	if (f)
-		see_again(r, f, c, s);
+		see_again(r, f, c, s, grace_ns);
 	else
-		suspect(r, kind, c, s);
+		suspect(r, kind, c, s, grace_ns);
+}
+
+/* What a detector is handed for a pool: the steeper its gear, the shorter the grace. */
+static struct detector_conf base_for(const struct detector_setting *set, const struct pool *p)
+{
+	struct detector_conf base = set->base;
+
+	if (p)
+		base.grace_ns = gear_grace_ns(p->gear, base.grace_ns);
+	return base;
 }
 
 static void look_at_conns(const struct run *r, const struct detector_setting *set)
 {
 	conns_for_each(r->conns, c) {
+		const struct pool *p = levels_of(r->levels, c);
+		struct detector_conf base = base_for(set, p);
 		struct symptom s = { 0 };
 
-		if (set->detector->check(c, levels_of(r->levels, c), &set->base, set->own,
-					 r->now_ns, &s))
-			take_in(r, set->detector, c, &s);
+		if (set->detector->check(c, p, &base, set->own, r->now_ns, &s))
+			take_in(r, set->detector, c, &s, base.grace_ns);
 	}
 }
 
@@ -294,13 +318,14 @@ static void look_at_pools(const struct run *r, const struct detector_setting *se
 {
 	for (uint32_t i = 0; i < r->levels->count; i++) {
 		const struct pool *p = &r->levels->pools[i];
+		struct detector_conf base = base_for(set, p);
 		struct symptom s = { 0 };
 		struct conn c;
 
-		if (!set->detector->check_pool(p, &set->base, set->own, r->now_ns, &s))
+		if (!set->detector->check_pool(p, &base, set->own, r->now_ns, &s))
 			continue;
 		c = common_of(p);
-		take_in(r, set->detector, &c, &s);
+		take_in(r, set->detector, &c, &s, base.grace_ns);
 	}
 }
 
@@ -310,6 +335,44 @@ static const struct conn *still_open(const struct conns *t, const struct finding
 	const struct conn *c = f->conn.slot < t->high ? &t->table[f->conn.slot] : NULL;
 
 	return c && c->used && c->cookie == f->conn.cookie ? c : NULL;
+}
+
+/*
+ * The grace that `f` is owed now: what it was found under, whatever the gear is since.  A
+ * pause sets the clock of a connection back by what could not be known before; what was
+ * confirmed by then and has not moved is owed nothing.
+ */
+static uint64_t grace_owed_ns(const struct finding *f, const struct conn *c)
+{
+	bool set_back = !finding_is_of_pool(f) && c->paused_ns && c->last_ns == f->conn.last_ns;
+
+	return set_back && f->state == FINDING_CONFIRMED ? 0 : f->grace_ns;
+}
+
+/* Whether `f`, which was not seen under the grace of now, stands all the same. */
+static bool still_stands(const struct run *r, const struct detect_conf *conf, struct finding *f)
+{
+	const struct conn *c = finding_is_of_pool(f) ? &f->conn : still_open(r->conns, f);
+	const struct pool *p = c ? levels_of(r->levels, c) : NULL;
+	const struct detector_setting *set = detect_conf_find(conf, f->detector->name);
+	struct symptom s = { 0 };
+	struct detector_conf base = { .enabled = 1 };
+	bool shown;
+
+	if (!c || !set || !set->base.enabled ||
+	    f->grace_ns < gear_grace_ns(GEARS, set->base.grace_ns))
+		return false;
+	base.grace_ns = grace_owed_ns(f, c);
+	if (base.grace_ns >= base_for(set, p).grace_ns)
+		return false;
+	if (set->detector->check_pool)
+		shown = p && set->detector->check_pool(p, &base, set->own, r->now_ns, &s);
+	else
+		shown = set->detector->check(c, p, &base, set->own, r->now_ns, &s);
+	if (!shown || s.since_ns != f->symptom.since_ns)
+		return false;
+	see_again(r, f, c, &s, f->grace_ns);
+	return true;
 }
 
 void detect_run(struct detect *d, const struct detect_conf *conf, const struct conns *t,
@@ -326,7 +389,7 @@ void detect_run(struct detect *d, const struct detect_conf *conf, const struct c
 			look_at_conns(&r, &conf->settings[i]);
 	}
 	findings_for_each(d, f)
-		if (f->seen_ns != now_ns && !f->under_repair)
+		if (f->seen_ns != now_ns && !f->under_repair && !still_stands(&r, conf, f))
 			retract(&r, f, still_open(t, f));
 }
 

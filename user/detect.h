@@ -31,7 +31,10 @@ struct symptom {
 	char why[128];		/* evidence in words, no text of the client's in it */
 };
 
-/* What every detector has, whatever else it declares. */
+/*
+ * What every detector has, whatever else it declares.  A detector is handed its grace
+ * as it is in the gear of the pool: as configured in the first, less in the others.
+ */
 struct detector_conf {
 	uint64_t enabled;
 	uint64_t grace_ns;
@@ -88,6 +91,7 @@ struct finding {
 	struct symptom symptom;
 	struct shape shape;	/* filled in by the caller, on suspicion */
 	struct culprit *culprit;	/* likewise, malloc'ed, then the table's; NULL not known */
+	uint64_t grace_ns;	/* the least that it was found under: a patient gear later is no excuse */
 	uint64_t suspected_ns, confirmed_ns, ended_ns;
 	uint64_t seen_ns;	/* the last run that still showed it */
 	bool checked;		/* a second source agreed; needed to be confirmed */
@@ -115,7 +119,10 @@ struct detect_conf {
 /* Defaults for every registered detector.  0 or -ENOMEM. */
 int detect_conf_init(struct detect_conf *c);
 void detect_conf_done(struct detect_conf *c);
-struct detector_setting *detect_conf_find(struct detect_conf *c, const char *name);
+struct detector_setting *detect_conf_find(const struct detect_conf *c, const char *name);
+
+/* The shortest grace of any detector that looks; UINT64_MAX: none does. */
+uint64_t detect_conf_least_grace_ns(const struct detect_conf *c);
 
 /* Findings lie in a table with holes; `count` is where it ends for now. */
 struct detect {

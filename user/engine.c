@@ -10,31 +10,47 @@
 #include "culprits.h"
 #include "engine.h"
 #include "events.h"
+#include "gopools.h"
 #include "libraries.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/proc.h"
 #include "lib/sockdiag.h"
+#include "pauses.h"
 
 #define HOLDERS_EVERY_NS (30 * NS_PER_S)	/* who holds what, on a quiet host */
 #define HOLDERS_SOON_NS	 NS_PER_S		/* when somebody's holders are not known */
 #define HOLDERS_ASAP_NS	 (100 * NS_PER_MS)	/* when a finding waits for it */
+#define QUEUES_EVERY_NS	 NS_PER_S		/* what lies in queues, where that is quickly seen, */
+#define QUEUES_SHARE	 2500			/* and else such a part of the time at most */
 #define CLOCK_EVERY_NS	 (5 * NS_PER_S)		/* how far jiffies may drift: microseconds */
 #define STOP_FILE	 "STOP"
 
 /* ---- event -> conn */
 
+/*
+ * Between two looks: names, since only few could wait for the next; and the level of the
+ * pool, since a pool that runs full must not.
+ */
 static void on_record(const struct rec_hdr *rec, size_t len, void *arg)
 {
+	bool opened = rec->type == REC_STARTUP || rec->type == REC_OPAQUE ||
+		      rec->type == REC_PATH;
 	struct engine *e = arg;
+	struct conn *c;
 	struct slot s;
 
-	/* Names come before the next look at all slots, and only few could wait for it. */
-	if ((rec->type == REC_STARTUP || rec->type == REC_PATH) &&
-	    events_slot(e->events, rec->slot, &s))
+	if (rec->type == REC_GO_HANDLE && len >= sizeof(struct rec_go_handle) && e->gopools)
+		gopools_found(e->gopools, (const struct rec_go_handle *)rec);
+	if (opened && events_slot(e->events, rec->slot, &s))
 		(void)conns_apply_slot(&e->conns, rec->slot, &s);
+	c = conns_find_cookie(&e->conns, rec->cookie);
+	if (c && rec->type == REC_CLOSED)
+		levels_closed(&e->levels, c);
 	conns_apply_record(&e->conns, rec, len);
+	if (c && opened)
+		levels_opened(&e->levels, c, rec->ts_ns, clock_now_ns());
 }
 
 static void on_holder(const struct holder *h, void *arg)
@@ -78,12 +94,40 @@ static void count_holders_when_due(struct engine *e)
 		count_holders(e);
 }
 
+static void on_queues(const struct queues *q, void *arg)
+{
+	struct engine *e = arg;
+
+	conns_apply_queues(&e->conns, q, e->now_ns);
+}
+
+static void walk_queues_when_due(struct engine *e)
+{
+	uint64_t since_ns, pause_ns;
+
+	if (e->now_ns < e->queues_ns)
+		return;
+	since_ns = clock_now_ns();
+	conns_queues_begin(&e->conns, e->now_ns);
+	if (!events_queues(e->events, on_queues, e))
+		conns_queues_end(&e->conns);
+	pause_ns = elapsed_ns(since_ns, clock_now_ns()) * QUEUES_SHARE;
+	e->queues_ns = e->now_ns + (pause_ns > QUEUES_EVERY_NS ? pause_ns : QUEUES_EVERY_NS);
+}
+
 /* ---- detect */
 
 static void tell(struct engine *e, enum notice what, const void *record)
 {
 	if (e->notice)
 		e->notice(what, record, e->notice_arg);
+}
+
+static void on_shift(const struct pool *p, unsigned int from, uint64_t fact_ns, void *arg)
+{
+	const struct gear_change change = { p, from, fact_ns, clock_now_ns() };
+
+	tell(arg, NOTICE_GEAR, &change);
 }
 
 static void on_finding(const struct finding *f, void *arg)
@@ -153,8 +197,12 @@ static int ask_socket(const struct engine *e, const struct conn *c, struct sock_
 static void check_suspect(const struct engine *e, struct finding *f)
 {
 	struct sock_facts facts;
-	int r = ask_socket(e, &f->conn, &facts);
+	int r;
 
+	/* Its silence may be no fault of its: it stays a suspect until that is known. */
+	if (f->conn.pid && pauses_is_stopped(f->conn.pid, f->conn.start_ticks))
+		return;
+	r = ask_socket(e, &f->conn, &facts);
 	f->checked = !r && finding_is_borne_out(f, &facts);
 	f->denied = !f->checked;
 	engine_shape(e, &f->conn, &f->shape);
@@ -266,7 +314,8 @@ static void look_around(const struct engine *e, const struct conn *c, struct sur
 	proc_cgroup(c->pid, ret->cgroup, sizeof(ret->cgroup));
 	ret->w = (struct circumstances){
 		.stopped = engine_is_stopped(e),
-		.process_runs = !proc_stat(c->pid, &st) && st.state != 'T' && st.state != 't',
+		.process_runs = !c->paused && !proc_stat(c->pid, &st) && st.state != 'T' &&
+				st.state != 't',
 		.exe = ret->exe,
 		.cgroup = ret->cgroup,
 		.pool = levels_of(&e->levels, c),
@@ -322,8 +371,15 @@ void engine_tick(struct engine *e, uint64_t now_ns)
 	}
 	events_look_over(e->events);
 	read_slots(e);
+	walk_queues_when_due(e);
 	count_holders_when_due(e);
+	if (e->pauses)
+		pauses_step(e->pauses, &e->conns,
+			    detect_conf_least_grace_ns(&e->config.detect), now_ns);
+	conns_judge_stages(&e->conns, now_ns);
+	gopools_step(e->gopools, now_ns);
 	levels_update(&e->levels, &e->conns, now_ns);
+	gopools_tell(e->gopools, &e->levels);
 	detect_run(&e->detect, &e->config.detect, &e->conns, &e->levels, now_ns, on_finding, e);
 	if (e->libraries)
 		libraries_step(e->libraries, &e->conns, now_ns);
@@ -507,6 +563,10 @@ static int open_stages(struct engine *e)
 		r = levels_init(&e->levels, capacity);
 	if (!r)
 		r = detect_init(&e->detect, capacity);
+	if (!r)
+		r = pauses_new(&e->pauses);
+	e->levels.shifted = on_shift;
+	e->levels.shifted_arg = e;
 	return r;
 }
 
@@ -524,6 +584,8 @@ static int open_events(struct engine *e)
 		r = culprits_new(e->events, &e->culprits);
 	if (!r && opt.tier != TIER_OFF)
 		r = libraries_new(e->events, e->config.evidence.handles, &e->libraries);
+	if (!r)
+		r = gopools_new(e->events, &e->conns, &e->gopools);
 	return r;
 }
 
@@ -558,8 +620,12 @@ void engine_close(struct engine *e)
 	e->culprits = NULL;
 	libraries_free(e->libraries);
 	e->libraries = NULL;
+	gopools_free(e->gopools);
+	e->gopools = NULL;
 	events_close(e->events);
 	e->events = NULL;
+	pauses_free(e->pauses);
+	e->pauses = NULL;
 	detect_done(&e->detect);
 	levels_done(&e->levels);
 	conns_done(&e->conns);

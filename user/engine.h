@@ -16,9 +16,19 @@
 struct events;
 struct culprits;
 struct libraries;
+struct pauses;
+struct gopools;
 
 /* Something happened that a watcher would want to see. */
-enum notice { NOTICE_FINDING, NOTICE_REPAIR };
+enum notice { NOTICE_FINDING, NOTICE_REPAIR, NOTICE_GEAR };
+
+/* What NOTICE_GEAR is about; the pool is as it is now, in its new gear. */
+struct gear_change {
+	const struct pool *pool;
+	unsigned int from;
+	uint64_t fact_ns, decided_ns;	/* the kernel's time of the fact, and ours */
+};
+
 typedef void (*notice_fn)(enum notice what, const void *record, void *arg);
 
 struct engine {
@@ -29,6 +39,8 @@ struct engine {
 	struct events *events;
 	struct culprits *culprits;	/* NULL: no evidence is taken */
 	struct libraries *libraries;	/* likewise */
+	struct pauses *pauses;		/* NULL: nobody watches whether owners can run */
+	struct gopools *gopools;
 	struct conns conns;
 	struct levels levels;
 	struct detect detect;
@@ -36,6 +48,7 @@ struct engine {
 	struct journal *journal;	/* NULL: none, hence no repairs */
 	uint64_t started_ns, now_ns;
 	uint64_t holders_ns;		/* last count of holders */
+	uint64_t queues_ns;		/* next walk over the queues */
 	uint64_t clock_ns;		/* last setting of the kernel side's clock */
 	bool has_daemon;		/* false in the CLI's own engine */
 	notice_fn notice;

@@ -120,6 +120,8 @@ void events_close(struct events *e)
 	if (!e)
 		return;
 	ring_buffer__free(e->ring);
+	for (uint32_t n = 0; e->bpf && n < EVENTS_PROBES; n++)
+		events_unprobe(e, n);
 	if (e->slots)
 		(void)munmap((void *)e->slots, e->slots_bytes);
 	events_unix_close(e);

@@ -32,6 +32,7 @@ struct events_options {
 
 typedef void (*record_fn)(const struct rec_hdr *rec, size_t len, void *arg);
 typedef void (*holder_fn)(const struct holder *h, void *arg);
+typedef void (*queues_fn)(const struct queues *q, void *arg);
 
 /*
  * 0, or a negative errno after one sentence to the user.  -EPERM: not root;
@@ -101,6 +102,23 @@ void events_forget_handles(const struct events *e, uint32_t pid);
 
 /* Every (process, socket) pair of the host; `cookie` 0 for all sockets. */
 int events_holders(struct events *e, uint64_t cookie, holder_fn fn, void *arg);
+
+/* Every connection that is quiet and has something unread or unacknowledged.  0 or -errno. */
+int events_queues(struct events *e, queues_fn fn, void *arg);
+/*
+ * Entry probes that tell where Go programs keep their pools (REC_GO_HANDLE), one for each
+ * file: `n` is the caller's number for it, below EVENTS_PROBES, `pin` any descriptor
+ * of it, `offset` the function's place in it.  0, or -errno; -EOPNOTSUPP: not here.
+ */
+#define EVENTS_PROBES 256
+int events_probe(struct events *e, uint32_t n, int pin, uint64_t offset);
+void events_unprobe(struct events *e, uint32_t n);
+
+/* Told again when it is hit again: what lay there is gone. */
+void events_forget_handle(struct events *e, uint32_t pid, uint32_t start_ticks, uint64_t address);
+
+/* How often the probes of number `n` were hit, in all. */
+uint64_t events_probe_hits(const struct events *e, uint32_t n);
 
 uint64_t events_counter(const struct events *e, enum counter c);
 const char *events_counter_name(enum counter c);

@@ -13,12 +13,15 @@
 #include <string.h>
 #include <xxhash.h>
 
-#include "level.h"
+#include "level/demand.h"
+#include "level/line.h"
 #include "lib/clock.h"
+#include "lib/text.h"
 
 #define WINDOW_S       60
 #define HALF_LIFE_S    300.0
 #define STALEST_FACTOR 0.5
+#define FEW_SAMPLES    4	/* of fewer there is no saying that the network is calmer */
 
 struct sums {
 	uint64_t n, us, us2;
@@ -36,6 +39,7 @@ struct window {
 struct reading {
 	uint64_t cookie;
 	uint64_t us, us2;
+	uint64_t queries;
 	uint32_t n;
 };
 
@@ -44,10 +48,11 @@ int levels_init(struct levels *l, uint32_t conn_capacity)
 	*l = (struct levels){ .capacity = conn_capacity, .conn_capacity = conn_capacity };
 	l->pools = calloc(conn_capacity, sizeof(*l->pools));
 	l->windows = calloc(conn_capacity, sizeof(*l->windows));
+	l->demands = calloc(conn_capacity, sizeof(*l->demands));
 	l->readings = calloc(conn_capacity, sizeof(*l->readings));
 	l->of_conn = calloc(conn_capacity, sizeof(*l->of_conn));
 	l->moved = calloc(conn_capacity, sizeof(*l->moved));
-	if (!l->pools || !l->windows || !l->readings || !l->of_conn || !l->moved ||
+	if (!l->pools || !l->windows || !l->demands || !l->readings || !l->of_conn || !l->moved ||
 	    index_init(&l->by_key, conn_capacity) < 0) {
 		levels_done(l);
 		return -ENOMEM;
@@ -59,6 +64,7 @@ void levels_done(struct levels *l)
 {
 	free(l->pools);
 	free(l->windows);
+	free(l->demands);
 	free(l->readings);
 	free(l->of_conn);
 	free(l->moved);
@@ -124,7 +130,28 @@ static bool same_pool(const void *pools, uint32_t n, const void *conn)
 	       strcmp(p->database, c->database) == 0;
 }
 
-static uint32_t find_or_add(struct levels *l, const struct conn *c, uint64_t second)
+static bool fits(const char *pattern, const char *s)
+{
+	return !*pattern || text_match(pattern, s);
+}
+
+/* What an operator says of this pool, else what the pool itself does. */
+static uint32_t limit_of(const struct levels *l, const struct pool *p)
+{
+	char endpoint[ADDR_TEXT_LEN];
+
+	for (size_t i = 0; i < l->limit_count; i++) {
+		const struct pool_limit *m = &l->limits[i];
+
+		if (fits(m->comm, p->comm) && fits(m->database, p->database) &&
+		    fits(m->user, p->user) &&
+		    fits(m->endpoint, addr_format(&p->endpoint, endpoint)))
+			return (uint32_t)m->max;
+	}
+	return p->word.known ? p->word.max_open : 0;
+}
+
+static uint32_t find_or_add(struct levels *l, const struct conn *c, uint64_t now_ns)
 {
 	uint64_t hash = hash_key(l, c->pid, &c->remote, c->user, c->database);
 	uint32_t n = index_find(&l->by_key, hash, same_pool, l->pools, c);
@@ -140,12 +167,19 @@ static uint32_t find_or_add(struct levels *l, const struct conn *c, uint64_t sec
 		.uid = c->uid,
 		.endpoint = c->remote,
 		.protocol = c->protocol,
+		.decay_factor = { .now = 1, .in_force = 1, .known = true },
+		.watermark = level_watermark(0, 0, 1),
+		.gear = 1,
+		.gear_ns = now_ns,
 	};
 	memcpy(p->user, c->user, sizeof(p->user));
 	memcpy(p->database, c->database, sizeof(p->database));
 	memcpy(p->comm, c->comm, sizeof(p->comm));
+	p->cap = limit_of(l, p);
+	p->line = p->cap && p->cap < p->watermark ? p->cap : p->watermark;
 	memset(&l->windows[n], 0, sizeof(l->windows[n]));
-	l->windows[n].second = second;
+	l->windows[n].second = now_ns / NS_PER_S;
+	demand_begin(&l->demands[n], now_ns);
 	index_put(&l->by_key, hash, n);
 	return n;
 }
@@ -162,12 +196,34 @@ static void drop_pool(struct levels *l, uint32_t n)
 	l->moved[last] = n;
 	l->pools[n] = l->pools[last];
 	l->windows[n] = l->windows[last];
+	l->demands[n] = l->demands[last];
 	index_put(&l->by_key, hash_pool(l, &l->pools[n]), n);
+}
+
+/*
+ * The pool's own word comes first: a connection that is lent and silent is in use.
+ * It is some time old, so one that works is in use whatever was said.
+ */
+static bool count_by_word(struct pool *p, const struct conn *c)
+{
+	bool silent = c->activity == ACTIVITY_IDLE || c->activity == ACTIVITY_UNKNOWN;
+
+	if (!silent || c->lending == LENDING_UNKNOWN)
+		return false;
+	if (c->lending == LENDING_LENT)
+		p->in_use++;
+	else
+		p->idle++;
+	return true;
 }
 
 static void count_conn(struct pool *p, const struct conn *c)
 {
 	p->open++;
+	if (c->opened_ns > p->newest_ns)
+		p->newest_ns = c->opened_ns;
+	if (count_by_word(p, c))
+		return;
 	switch (c->activity) {
 	case ACTIVITY_IDLE:
 		p->idle++;
@@ -179,6 +235,7 @@ static void count_conn(struct pool *p, const struct conn *c)
 		break;
 	case ACTIVITY_BUSY:
 		p->in_txn += c->txn_ns != 0;
+		p->busy++;
 		p->in_use++;
 		break;
 	case ACTIVITY_STARTING:
@@ -191,9 +248,13 @@ static void count_conn(struct pool *p, const struct conn *c)
 	}
 }
 
-static void measure(struct levels *l, struct window *w, const struct conn *c, uint64_t now_ns)
+/* What is new of a connection since it was last looked at. */
+static void measure(struct levels *l, uint32_t pool, const struct conn *c, uint64_t now_ns)
 {
 	struct reading *r = &l->readings[c->slot];
+	struct window *w = &l->windows[pool];
+	struct demand *d = &l->demands[pool];
+	uint64_t age_ns = elapsed_ns(c->opened_ns, now_ns);
 	struct sums fresh;
 
 	if (r->cookie != c->cookie)
@@ -205,7 +266,13 @@ static void measure(struct levels *l, struct window *w, const struct conn *c, ui
 	};
 	sums_add(&w->bucket[w->second % WINDOW_S], &fresh);
 	sums_add(&w->total, &fresh);
-	*r = (struct reading){ c->cookie, c->rtt_sum_us, c->rtt_sq_us2, c->rtt_n };
+	d->rtt_n += fresh.n;
+	d->rtt_us += fresh.us;
+	d->queries += c->queries - r->queries;
+	d->second_queries += c->queries - r->queries;
+	if (age_ns > d->oldest_ns)
+		d->oldest_ns = age_ns;
+	*r = (struct reading){ c->cookie, c->rtt_sum_us, c->rtt_sq_us2, c->queries, c->rtt_n };
 	if (c->rtt_n) {
 		w->mdev_us += c->mdev_us;
 		w->measured++;
@@ -213,24 +280,46 @@ static void measure(struct levels *l, struct window *w, const struct conn *c, ui
 	w->freshness += exp2(-ns_to_s(conn_quiet_ns(c, now_ns)) / HALF_LIFE_S);
 }
 
-static void settle(struct pool *p, const struct window *w)
+/* What the window says, and how fresh the connections are. */
+static void sound(struct pool *p, const struct window *w, struct soundings *ret)
 {
 	double n = (double)w->total.n, mean_us, var_us2;
 
-	p->decay_factor = w->freshness / p->open;
-	if (p->decay_factor < STALEST_FACTOR)
-		p->decay_factor = STALEST_FACTOR;
+	*ret = (struct soundings){ .decay_factor = w->freshness / p->open };
+	if (ret->decay_factor < STALEST_FACTOR)
+		ret->decay_factor = STALEST_FACTOR;
 	p->rtt_samples = w->total.n > UINT32_MAX ? UINT32_MAX : (uint32_t)w->total.n;
-	p->rtt_ms = p->rtt_var_ms2 = p->jitter_rate = 0;
-	if (w->total.n) {
-		mean_us = (double)w->total.us / n;
-		var_us2 = (double)w->total.us2 / n - mean_us * mean_us;
-		p->rtt_ms = mean_us / 1e3;
-		p->rtt_var_ms2 = var_us2 > 0 ? var_us2 / 1e6 : 0;
-		if (w->measured && mean_us > 0)
-			p->jitter_rate = w->mdev_us / w->measured / mean_us;
-	}
-	p->watermark = level_watermark(p->rtt_var_ms2, p->jitter_rate, p->decay_factor);
+	if (!w->total.n)
+		return;
+	mean_us = (double)w->total.us / n;
+	var_us2 = (double)w->total.us2 / n - mean_us * mean_us;
+	p->rtt_ms = mean_us / 1e3;
+	ret->has_rtt = w->measured && mean_us > 0;
+	ret->has_spread = w->total.n >= FEW_SAMPLES;
+	ret->rtt_var_ms2 = var_us2 > 0 ? var_us2 / 1e6 : 0;
+	if (ret->has_rtt)
+		ret->jitter_rate = w->mdev_us / w->measured / mean_us;
+}
+
+static void shift(struct levels *l, struct pool *p, uint64_t fact_ns, uint64_t now_ns)
+{
+	unsigned int from = gear_shift(p, now_ns);
+
+	if (p->gear != from && l->shifted)
+		l->shifted(p, from, fact_ns, l->shifted_arg);
+}
+
+static void settle(struct levels *l, uint32_t n, uint64_t now_ns)
+{
+	struct pool *p = &l->pools[n];
+	struct soundings s;
+
+	sound(p, &l->windows[n], &s);
+	p->cap = limit_of(l, p);
+	line_draw(p, &s, now_ns);
+	shift(l, p, p->newest_ns > l->updated_ns ? p->newest_ns : now_ns, now_ns);
+	demand_look(&l->demands[n], p, now_ns);
+	p->word.known = false;
 }
 
 static void begin_update(struct levels *l, uint32_t high, uint64_t second)
@@ -238,13 +327,42 @@ static void begin_update(struct levels *l, uint32_t high, uint64_t second)
 	for (uint32_t i = 0; i < l->count; i++) {
 		struct pool *p = &l->pools[i];
 
-		p->open = p->in_use = p->idle = p->in_txn = p->unknown = 0;
+		p->open = p->in_use = p->idle = p->in_txn = p->unknown = p->busy = 0;
+		p->newest_ns = 0;
 		window_move(&l->windows[i], second);
 	}
 	if (high > l->high)
 		l->high = high;
 	memset(l->of_conn, 0xff, l->high * sizeof(*l->of_conn));
 	l->high = high;
+}
+
+/* The last queries of those that are over; what was counted of one, its reading says. */
+static void take_ended(struct levels *l, const struct conns *t)
+{
+	uint64_t from = l->ended_seen;
+
+	if (t->ended_count - from > ENDED_KEPT)
+		from = t->ended_count - ENDED_KEPT;
+	for (; from < t->ended_count; from++) {
+		const struct ended *e = &t->ended[from % ENDED_KEPT];
+		struct conn key = {
+			.pid = e->pid,
+			.start_ticks = e->start_ticks,
+			.remote = e->remote,
+			.protocol = e->protocol,
+		};
+		const struct reading *r = &l->readings[e->slot];
+		const struct pool *p;
+
+		memcpy(key.user, e->user, sizeof(key.user));
+		memcpy(key.database, e->database, sizeof(key.database));
+		p = levels_of(l, &key);
+		if (p)
+			demand_ended(&l->demands[p - l->pools], e,
+				     e->queries - (r->cookie == e->cookie ? r->queries : 0));
+	}
+	l->ended_seen = t->ended_count;
 }
 
 static void drop_empty(struct levels *l)
@@ -268,25 +386,73 @@ static void drop_empty(struct levels *l)
 
 void levels_update(struct levels *l, const struct conns *t, uint64_t now_ns)
 {
-	uint64_t second = now_ns / NS_PER_S;
 	uint32_t high = t->high < l->conn_capacity ? t->high : l->conn_capacity;
 
-	begin_update(l, high, second);
+	take_ended(l, t);
+	begin_update(l, high, now_ns / NS_PER_S);
 	conns_for_each(t, c) {
 		uint32_t n = INDEX_NONE;
 
 		if (c->slot < high && conn_is_listed(c))
-			n = find_or_add(l, c, second);
+			n = find_or_add(l, c, now_ns);
 		if (n == INDEX_NONE)
 			continue;
 		l->of_conn[c->slot] = n;
 		count_conn(&l->pools[n], c);
-		measure(l, &l->windows[n], c, now_ns);
+		measure(l, n, c, now_ns);
 	}
 	for (uint32_t i = 0; i < l->count; i++)
 		if (l->pools[i].open)
-			settle(&l->pools[i], &l->windows[i]);
+			settle(l, i, now_ns);
 	drop_empty(l);
+	l->updated_ns = now_ns;
+}
+
+/* Takes whatever is counted in this slot out of its pool's level. */
+static void uncount(struct levels *l, uint32_t slot)
+{
+	if (l->of_conn[slot] >= l->count)
+		return;
+	l->pools[l->of_conn[slot]].open--;
+	l->of_conn[slot] = LEVEL_NONE;
+}
+
+void levels_opened(struct levels *l, const struct conn *c, uint64_t fact_ns, uint64_t now_ns)
+{
+	uint32_t n;
+
+	if (c->slot >= l->conn_capacity || !conn_is_listed(c))
+		return;
+	n = find_or_add(l, c, now_ns);
+	while (l->high <= c->slot)
+		l->of_conn[l->high++] = LEVEL_NONE;
+	if (n == INDEX_NONE || (l->of_conn[c->slot] == n && l->readings[c->slot].cookie == c->cookie))
+		return;
+	uncount(l, c->slot);
+	l->of_conn[c->slot] = n;
+	if (l->readings[c->slot].cookie != c->cookie)
+		l->readings[c->slot] = (struct reading){ .cookie = c->cookie };
+	count_conn(&l->pools[n], c);
+	shift(l, &l->pools[n], fact_ns, now_ns);
+}
+
+void levels_closed(struct levels *l, const struct conn *c)
+{
+	if (c->slot < l->high && l->readings[c->slot].cookie == c->cookie)
+		uncount(l, c->slot);
+}
+
+const struct demand *levels_demand(const struct levels *l, const struct pool *p)
+{
+	return &l->demands[p - l->pools];
+}
+
+void levels_apply_word(struct levels *l, const struct conn *c, const struct pool_word *word)
+{
+	uint32_t n = c->slot < l->high ? l->of_conn[c->slot] : LEVEL_NONE;
+
+	if (n < l->count)
+		l->pools[n].word = *word;
 }
 
 const struct pool *levels_of(const struct levels *l, const struct conn *c)
@@ -299,26 +465,4 @@ const struct pool *levels_of(const struct levels *l, const struct conn *c)
 	else if (c->slot < l->high)
 		n = l->of_conn[c->slot];
 	return n < l->count ? &l->pools[n] : NULL;
-}
-
-static double clamp(double x, double low, double high)
-{
-	if (!(x > low))
-		return low;
-	return x < high ? x : high;
-}
-
-uint32_t level_watermark(double rtt_var_ms2, double jitter_rate, double decay_factor)
-{
-	double var = clamp(rtt_var_ms2, 0.5, 50), jitter = clamp(jitter_rate, 0.01, 0.3);
-	double decay = clamp(decay_factor, 0, 1);
-	int base = (int)(64 * (1 + var / 25));
-	int adaptive;
-
-	if (base < 32)
-		base = 32;
-	adaptive = (int)(base * (1 + 2 * jitter) * decay);
-	if (adaptive < 16)
-		adaptive = 16;
-	return adaptive < 1024 ? (uint32_t)adaptive : 1024;
 }

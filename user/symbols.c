@@ -83,6 +83,22 @@ static bool read_names(struct symbols_names *n)
 	return true;
 }
 
+static bool read_go(struct symbols_go *q)
+{
+	const size_t before = sizeof(q->head), after = offsetof(struct symbols_go, fields);
+
+	if (q->head.files != 1 || q->head.queries > GO_FIELDS_MAX ||
+	    !read_all((char *)q + before, after - before) ||
+	    !read_all(q->fields, q->head.queries * sizeof(q->fields[0])))
+		return false;
+	q->function[sizeof(q->function) - 1] = '\0';
+	for (uint32_t i = 0; i < q->head.queries; i++) {
+		q->fields[i].type[sizeof(q->fields[i].type) - 1] = '\0';
+		q->fields[i].field[sizeof(q->fields[i].field) - 1] = '\0';
+	}
+	return true;
+}
+
 static bool map_text(struct reading *r, int fd)
 {
 	struct stat st;
@@ -188,6 +204,26 @@ static void answer_offsets(struct symbols_names *n)
 	}
 }
 
+/* Debug information is large: only what uses the function is asked for its types. */
+static void answer_go(const struct symbols_go *q)
+{
+	struct symbols_go_answer a = { 0 };
+	struct module m;
+	uint64_t pc;
+
+	for (size_t i = 0; i < GO_FIELDS_MAX; i++)
+		a.fields[i] = -1;
+	a.read = module_open(&m, SYMBOLS_FD);
+	if (a.read) {
+		a.go = m.is_go;
+		go_version(&m, a.version, sizeof(a.version));
+		if (m.has_pclntab && pclntab_function(&m.pclntab, q->function, &pc) &&
+		    module_offset(&m, pc, &a.function_at))
+			fields_find(&m, q, a.fields);
+	}
+	say(&a, sizeof(a));
+}
+
 int main(void)
 {
 	static union {
@@ -195,6 +231,7 @@ int main(void)
 		struct symbols_request request;
 		struct symbols_stack stack;
 		struct symbols_names names;
+		struct symbols_go go;
 	} asked;
 
 	if (confine() < 0)
@@ -208,6 +245,8 @@ int main(void)
 		say_address(0);
 	} else if (asked.head.magic == SYMBOLS_NAMES_MAGIC && read_names(&asked.names)) {
 		answer_offsets(&asked.names);
+	} else if (asked.head.magic == SYMBOLS_GO_MAGIC && read_go(&asked.go)) {
+		answer_go(&asked.go);
 	} else {
 		return 2;
 	}

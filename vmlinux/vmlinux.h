@@ -84,11 +84,21 @@ struct sock {
 	struct sk_buff_head sk_receive_queue;
 	refcount_t sk_wmem_alloc;
 	struct pid *sk_peer_pid;
+	int sk_err_soft;
 	struct socket *sk_socket;
 };
 
+struct inet_connection_sock {
+	__u8 icsk_retransmits;
+	__u8 icsk_probes_out;
+};
+
 struct tcp_sock {
+	struct inet_connection_sock inet_conn;
 	u32 rcv_nxt;
+	u32 copied_seq;
+	u32 rcv_wnd;
+	u32 rcv_wup;
 	u32 snd_una;
 	u32 snd_nxt;
 	u32 write_seq;
@@ -227,6 +237,12 @@ struct bpf_iter__unix {
 	struct bpf_iter_meta *meta;
 	struct unix_sock *unix_sk;
 	unsigned int uid;
+};
+
+struct bpf_iter__bpf_map_elem {
+	struct bpf_iter_meta *meta;
+	void *key;
+	void *value;
 };
 
 struct bpf_iter__task_file {

@@ -114,6 +114,7 @@ static void expect_conn(struct sim *s, const struct words *w)
 		add(&f, "adopted=%s", c->adopted ? "yes" : "no");
 		add(&f, "encrypted=%s", c->tls || c->gss ? "yes" : "no");
 		add(&f, "listed=%s", conn_is_listed(c) ? "yes" : "no");
+		add(&f, "paused=%s", c->paused ? "yes" : "no");
 		add(&f, "pid=%u", c->pid);
 		add(&f, "holders=%u", c->holders);
 		add(&f, "comm=%s", c->comm);
@@ -138,6 +139,8 @@ static void expect_pool(struct sim *s, const struct words *w)
 		add(&f, "idle=%u", p->idle);
 		add(&f, "in_txn=%u", p->in_txn);
 		add(&f, "unknown=%u", p->unknown);
+		add(&f, "watermark=%u", p->watermark);
+		add(&f, "gear=%u", p->gear);
 	}
 	expect_facts(s, w, &f, 2);
 }

@@ -378,18 +378,36 @@ static void do_deny(struct sim *s, const struct words *w)
 		c->denied = true;
 }
 
+static bool is_frozen(const struct sim *s, uint32_t pid)
+{
+	for (size_t i = 0; i < s->frozen_count; i++)
+		if (s->frozen[i] == pid)
+			return true;
+	return false;
+}
+
+/* What pauses.c would see at this look, and saw at the last. */
+static void apply_pauses(struct sim *s)
+{
+	conns_for_each(&s->conns, c) {
+		bool frozen = is_frozen(s, c->pid);
+
+		if (frozen || c->paused)
+			conn_apply_pause(c, s->ticked_ns, frozen, s->now_ns);
+	}
+	s->ticked_ns = s->now_ns;
+}
+
 static struct circumstances circumstances(struct sim *s, const struct conn *c)
 {
 	struct circumstances w = {
 		.stopped = s->stopped,
-		.process_runs = true,
+		.process_runs = !is_frozen(s, c->pid),
 		.exe = "",
 		.cgroup = "",
 		.pool = levels_of(&s->levels, c),
 	};
 
-	for (size_t i = 0; i < s->frozen_count; i++)
-		w.process_runs &= s->frozen[i] != c->pid;
 	return w;
 }
 
@@ -463,6 +481,8 @@ static void do_tick(struct sim *s, const struct words *w)
 	if (!s->uncounted)
 		count_holders(s);
 	conns_guess_protocols(&s->conns);
+	apply_pauses(s);
+	conns_judge_stages(&s->conns, s->now_ns);
 	levels_update(&s->levels, &s->conns, s->now_ns);
 	detect_run(&s->detect, &s->detect_conf, &s->conns, &s->levels, s->now_ns, changed, s);
 	findings_for_each(&s->detect, f)

@@ -42,7 +42,7 @@ struct sim {
 	char must_fail[96];	/* this story has to fail, and say this */
 	bool failed_so;
 
-	uint64_t now_ns;
+	uint64_t now_ns, ticked_ns;
 	struct slot slots[SIM_SLOTS];
 	struct client clients[SIM_CLIENTS];
 	struct hold holds[SIM_HOLDS];

@@ -536,6 +536,78 @@ static void nobody_is_quiet_while_he_cannot_run(void **state)
 	assert_int_equal(c->paused_ns, 0);
 }
 
+/* 63 connections of one pool: 95 % of the line, third gear, 90 % of the grace. */
+static void the_grace_is_the_gear_s(void **state)
+{
+	struct world *w = *state;
+
+	for (uint32_t i = 1; i < 64; i++)
+		(void)leak(w, i, START + 1000 * NS_PER_S);
+	(void)leak(w, 0, START);
+	assert_string_equal(run(w, 26), "");
+	assert_int_equal(levels_of(&w->levels, &w->conns.table[0])->gear, 3);
+	assert_string_equal(run(w, 27), "S");
+	assert_int_equal(w->last.grace_ns, 27 * NS_PER_S);
+}
+
+/* The pool gets emptier, and a minute later patient again; the leak is still one. */
+static void a_patient_gear_is_no_excuse(void **state)
+{
+	struct world *w = *state;
+
+	for (uint32_t i = 1; i < 64; i++)
+		(void)leak(w, i, START + 1000 * NS_PER_S);
+	(void)leak(w, 0, START);
+	(void)run(w, 27);
+	agree(w);
+	assert_string_equal(run(w, 28), "C");
+	/* Nobody's grace any more, but for this one. */
+	detect_conf_find(&w->conf, "idle-in-txn")->base.grace_ns = 60 * NS_PER_S;
+	assert_string_equal(run(w, 29), "");
+	/* It went on after all. */
+	w->slots[0].last_ns = START + 30 * NS_PER_S;
+	w->slots[0].rx_bytes += 10;
+	(void)apply(w, 0);
+	assert_string_equal(run(w, 30), "R");
+	assert_int_equal(w->detect.regretted, 1);
+}
+
+/* No gear ever leaves so little of it: then the setting was changed. */
+static void a_setting_far_beyond_takes_it_back(void **state)
+{
+	struct world *w = *state;
+
+	(void)leak(w, 0, START);
+	assert_string_equal(run(w, 30), "S");
+	detect_conf_find(&w->conf, "idle-in-txn")->base.grace_ns = 600 * NS_PER_S;
+	assert_string_equal(run(w, 31), "R");
+}
+
+/* What cannot run is not silent; found before, it stays found. */
+static void a_stopped_owner_is_given_time(void **state)
+{
+	struct world *w = *state;
+	struct conn *c;
+
+	(void)leak(w, 0, START);
+	c = &w->conns.table[0];
+	conn_apply_pause(c, START + 10 * NS_PER_S, true, START + 20 * NS_PER_S);
+	assert_string_equal(run(w, 500), "");
+	conn_apply_pause(c, START + 20 * NS_PER_S, false, START + 500 * NS_PER_S);
+	assert_string_equal(run(w, 519), "");
+	assert_string_equal(run(w, 520), "S");
+	agree(w);
+	assert_string_equal(run(w, 521), "C");
+	/* Last seen running before it was found: its clock is set back to then. */
+	conn_apply_pause(c, START + 518 * NS_PER_S, true, START + 522 * NS_PER_S);
+	assert_string_equal(run(w, 900), "");
+	conn_apply_pause(c, START + 522 * NS_PER_S, false, START + 901 * NS_PER_S);
+	assert_string_equal(run(w, 901), "");
+	w->slots[0].status = 'I';
+	(void)apply(w, 0);
+	assert_string_equal(run(w, 902), "R");
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -564,6 +636,10 @@ int main(void)
 		TEST(a_pool_s_finding_lives_as_a_connection_s),
 		TEST(a_detector_may_say_what_bears_it_out),
 		TEST(nobody_is_quiet_while_he_cannot_run),
+		TEST(the_grace_is_the_gear_s),
+		TEST(a_patient_gear_is_no_excuse),
+		TEST(a_setting_far_beyond_takes_it_back),
+		TEST(a_stopped_owner_is_given_time),
 	};
 
 	return cmocka_run_group_tests_name("detect", tests, NULL, NULL);

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "level.h"
+#include "level/demand.h"
 #include "lib/clock.h"
 
 #define CAPACITY 256
@@ -215,9 +215,9 @@ static void mean_and_variance_of_the_window(void **state)
 	p = pool_of(w, 0);
 	assert_int_equal(p->rtt_samples, 4);
 	assert_float_equal(p->rtt_ms, 2.0, 1e-9);
-	assert_float_equal(p->rtt_var_ms2, 1.0, 1e-9);
-	assert_float_equal(p->jitter_rate, 0.15, 1e-9);
-	assert_float_equal(p->decay_factor, 1.0, 1e-9);
+	assert_float_equal(p->rtt_var_ms2.in_force, 1.0, 1e-9);
+	assert_float_equal(p->jitter_rate.in_force, 0.15, 1e-9);
+	assert_float_equal(p->decay_factor.in_force, 1.0, 1e-9);
 	/* base = int(64 * 1.04) = 66; int(66 * 1.3) = int(85.8) */
 	assert_int_equal(p->watermark, 85);
 }
@@ -231,8 +231,8 @@ static void unclamped_for_the_reader_clamped_for_the_line(void **state)
 	sample(w, 0, &a, 1, 1000);
 	sample(w, 0, &a, 1, 41000);
 	levels_update(&w->levels, &w->conns, START);
-	assert_float_equal(pool_of(w, 0)->rtt_var_ms2, 400.0, 1e-6);
-	assert_true(pool_of(w, 0)->jitter_rate > 4);
+	assert_float_equal(pool_of(w, 0)->rtt_var_ms2.in_force, 400.0, 1e-6);
+	assert_true(pool_of(w, 0)->jitter_rate.in_force > 4);
 	assert_int_equal(pool_of(w, 0)->watermark, 307);
 }
 
@@ -248,7 +248,6 @@ static void a_sample_counts_for_sixty_seconds(void **state)
 	}
 	levels_update(&w->levels, &w->conns, START + 60 * NS_PER_S);
 	assert_int_equal(pool_of(w, 0)->rtt_samples, 0);
-	assert_float_equal(pool_of(w, 0)->rtt_ms, 0, 0);
 }
 
 static void a_long_pause_empties_the_window(void **state)
@@ -314,11 +313,180 @@ static void the_line_falls_as_connections_go_stale(void **state)
 	w->conns.table[1].last_ns = START - 300 * NS_PER_S;
 	levels_update(&w->levels, &w->conns, START);
 	/* One fresh, one a half-life old. */
-	assert_float_equal(pool_of(w, 0)->decay_factor, 0.75, 1e-9);
-	/* int(65 * 1.02 * 0.75) = int(49.725) */
-	assert_int_equal(pool_of(w, 0)->watermark, 49);
-	levels_update(&w->levels, &w->conns, START + 86400 * NS_PER_S);
-	assert_float_equal(pool_of(w, 0)->decay_factor, 0.5, 1e-9);
+	assert_float_equal(pool_of(w, 0)->decay_factor.now, 0.75, 1e-9);
+	for (uint64_t s = 1; s < 600; s++) {
+		const struct pool *p;
+
+		levels_update(&w->levels, &w->conns, START + s * NS_PER_S);
+		p = pool_of(w, 0);
+		assert_in_range(p->watermark, 33, 66);
+		assert_int_equal(p->watermark, level_watermark(0, 0, p->decay_factor.in_force));
+	}
+	assert_float_equal(pool_of(w, 0)->decay_factor.now, 0.5, 1e-9);
+	assert_in_range(pool_of(w, 0)->watermark, 33, 34);
+}
+
+static void what_was_measured_stays_when_a_pool_falls_silent(void **state)
+{
+	struct world *w = *state;
+	struct slot a = add(w, 0, 1, 'I');
+
+	assert_false(w->levels.count);
+	levels_update(&w->levels, &w->conns, START);
+	assert_false(pool_of(w, 0)->rtt_var_ms2.known);
+	assert_int_equal(pool_of(w, 0)->watermark, 66);
+	a.mdev_us = 400;
+	sample(w, 0, &a, 50, 1000);
+	sample(w, 0, &a, 50, 9000);
+	levels_update(&w->levels, &w->conns, START + NS_PER_S);
+	levels_update(&w->levels, &w->conns, START + 3600 * NS_PER_S);
+	assert_int_equal(pool_of(w, 0)->rtt_samples, 0);
+	assert_true(pool_of(w, 0)->rtt_var_ms2.known);
+	assert_float_equal(pool_of(w, 0)->rtt_var_ms2.in_force, 16.0, 1e-9);
+	assert_float_equal(pool_of(w, 0)->rtt_ms, 5.0, 1e-9);
+}
+
+static void an_operator_s_limit_caps_the_line_not_the_watermark(void **state)
+{
+	struct world *w = *state;
+	const struct pool_limit limits[] = {
+		{ .comm = "other*", .max = 3 },
+		{ .endpoint = "*:5432", .max = 20 },
+		{ .max = 7 },
+	};
+
+	w->levels.limits = limits;
+	w->levels.limit_count = 3;
+	for (uint32_t i = 0; i < 15; i++)
+		(void)add(w, i, 1, 'I');
+	levels_update(&w->levels, &w->conns, START);
+	assert_int_equal(pool_of(w, 0)->watermark, 66);
+	assert_int_equal(pool_of(w, 0)->cap, 20);
+	assert_int_equal(pool_of(w, 0)->line, 20);
+	assert_int_equal(pool_of(w, 0)->gear, 2);
+	w->levels.limit_count = 0;
+	levels_update(&w->levels, &w->conns, START + NS_PER_S);
+	assert_int_equal(pool_of(w, 0)->line, 66);
+}
+
+/* --- between two updates ---------------------------------------------------- */
+
+struct shifts {
+	unsigned int count, from, to;
+	uint64_t fact_ns;
+};
+
+static void on_shift(const struct pool *p, unsigned int from, uint64_t fact_ns, void *arg)
+{
+	struct shifts *s = arg;
+
+	*s = (struct shifts){ s->count + 1, from, p->gear, fact_ns };
+}
+
+static void a_record_shifts_the_gear_before_the_next_look(void **state)
+{
+	struct world *w = *state;
+	struct shifts seen = { 0 };
+
+	w->levels.shifted = on_shift;
+	w->levels.shifted_arg = &seen;
+	for (uint32_t i = 0; i < 40; i++) {
+		(void)add(w, i, 1, 'I');
+		levels_opened(&w->levels, &w->conns.table[i], START + i, START + i + 5);
+		/* Said twice, counted once. */
+		levels_opened(&w->levels, &w->conns.table[i], START + i, START + i + 5);
+		assert_int_equal(pool_of(w, i)->open, i + 1);
+		assert_int_equal(seen.count, i >= 39);
+	}
+	/* 40 of 66 is 60 % and a bit. */
+	assert_int_equal(seen.from, 1);
+	assert_int_equal(seen.to, 2);
+	assert_int_equal(seen.fact_ns, START + 39);
+	levels_update(&w->levels, &w->conns, START + NS_PER_S);
+	assert_int_equal(pool_of(w, 0)->open, 40);
+	assert_int_equal(seen.count, 1);
+}
+
+static void those_that_close_at_once_never_add_up(void **state)
+{
+	struct world *w = *state;
+
+	for (uint32_t i = 0; i < 1000; i++) {
+		uint32_t slot = i % 200;
+
+		(void)add(w, slot, 1, 'I');
+		levels_opened(&w->levels, &w->conns.table[slot], START + i, START + i);
+		assert_int_equal(pool_of(w, slot)->open, 1);
+		levels_closed(&w->levels, &w->conns.table[slot]);
+		close_slot(w, slot);
+	}
+	assert_int_equal(w->levels.pools[0].gear, 1);
+	levels_update(&w->levels, &w->conns, START + NS_PER_S);
+	assert_int_equal(w->levels.count, 0);
+}
+
+static void a_slot_used_again_unseen_is_one_connection(void **state)
+{
+	struct world *w = *state;
+
+	for (uint32_t i = 0; i < 100; i++) {
+		(void)add(w, 3, 1 + i % 2, 'I');
+		levels_opened(&w->levels, &w->conns.table[3], START + i, START + i);
+		assert_int_equal(pool_of(w, 3)->open, 1);
+	}
+}
+
+/* --- what was asked of a pool ------------------------------------------------ */
+
+static const struct demand *demand_of(struct world *w, uint32_t slot)
+{
+	return levels_demand(&w->levels, pool_of(w, slot));
+}
+
+static void queries_are_counted_to_the_last_one(void **state)
+{
+	struct world *w = *state;
+	struct slot a = add(w, 0, 1, 'I'), b = add(w, 1, 1, 'I');
+
+	levels_update(&w->levels, &w->conns, START);
+	a.queries = 30;
+	b.queries = 10;
+	(void)conns_apply_slot(&w->conns, 0, &a);
+	(void)conns_apply_slot(&w->conns, 1, &b);
+	levels_update(&w->levels, &w->conns, START + 2 * NS_PER_S);
+	assert_int_equal(demand_of(w, 0)->queries, 40);
+	assert_float_equal(demand_of(w, 0)->peak_per_s, 20, 1e-9);
+	/* Eight more that no look saw, and a connection that none saw at all. */
+	b.queries = 18;
+	(void)conns_apply_slot(&w->conns, 1, &b);
+	close_slot(w, 1);
+	b = add(w, 1, 1, 'I');
+	b.queries = 5;
+	(void)conns_apply_slot(&w->conns, 1, &b);
+	close_slot(w, 1);
+	levels_update(&w->levels, &w->conns, START + 3 * NS_PER_S);
+	assert_int_equal(demand_of(w, 0)->queries, 53);
+	assert_int_equal(demand_of(w, 0)->ended, 2);
+	assert_float_equal(demand_of(w, 0)->peak_per_s, 20, 1e-9);
+}
+
+static void latency_is_round_trip_and_time_busy(void **state)
+{
+	struct world *w = *state;
+	struct slot a = add(w, 0, 1, 'I');
+
+	levels_update(&w->levels, &w->conns, START);
+	assert_float_equal(demand_latency_s(demand_of(w, 0)), 0, 0);
+	/* Of ten seconds five busy, for 50 queries: 0.1 s each, behind 40 ms. */
+	for (uint64_t s = 1; s <= 10; s++) {
+		a.flags = s <= 5 ? SLOT_BUSY : 0;
+		a.queries += 5;
+		sample(w, 0, &a, 5, 40000);
+		levels_update(&w->levels, &w->conns, START + s * NS_PER_S);
+	}
+	assert_float_equal(demand_of(w, 0)->busy_s, 5, 1e-9);
+	assert_float_equal(demand_latency_s(demand_of(w, 0)), 0.14, 1e-9);
+	assert_int_equal(demand_of(w, 0)->in_use_max, 1);
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -339,6 +507,13 @@ int main(void)
 		TEST(a_new_connection_in_a_slot_starts_from_nothing),
 		TEST(sums_may_wrap),
 		TEST(the_line_falls_as_connections_go_stale),
+		TEST(what_was_measured_stays_when_a_pool_falls_silent),
+		TEST(an_operator_s_limit_caps_the_line_not_the_watermark),
+		TEST(a_record_shifts_the_gear_before_the_next_look),
+		TEST(those_that_close_at_once_never_add_up),
+		TEST(a_slot_used_again_unseen_is_one_connection),
+		TEST(queries_are_counted_to_the_last_one),
+		TEST(latency_is_round_trip_and_time_busy),
 	};
 
 	return cmocka_run_group_tests_name("level", tests, NULL, NULL);

@@ -170,8 +170,16 @@ static void set_times(json_t *o, const struct conn *c, uint64_t now_ns)
 	set(o, "age_s", json_real(ns_to_s(elapsed_ns(c->opened_ns, now_ns))));
 	set(o, "age_is_lower_bound", json_boolean(c->adopted));
 	set(o, "quiet_s", json_real(ns_to_s(conn_quiet_ns(c, now_ns))));
+	set(o, "paused", json_boolean(c->paused));
 	set(o, "txn_s", c->txn_ns ? json_real(ns_to_s(elapsed_ns(c->txn_ns, now_ns))) :
 				    json_null());
+}
+
+static json_t *lending(const struct conn *c)
+{
+	if (c->lending == LENDING_UNKNOWN)
+		return json_null();
+	return json_string(c->lending == LENDING_LENT ? "lent" : "free");
 }
 
 static void set_network(json_t *o, const struct conn *c)
@@ -217,6 +225,7 @@ json_t *document_conn(struct lookup *l, const struct conn *c, uint64_t now_ns)
 	set(o, "activity", json_string(activity_name(c->activity)));
 	set_times(o, c, now_ns);
 	set(o, "queries", queries(c));
+	set(o, "lending", lending(c));
 	set_network(o, c);
 	set_culprit(o, l->e, c);
 	set(o, "findings", ids(l, c));
@@ -232,17 +241,60 @@ json_t *document_conn(struct lookup *l, const struct conn *c, uint64_t now_ns)
 	return o;
 }
 
+/* A number that was measured at least once. */
+static json_t *measured(const struct input *in, double value)
+{
+	return in->known ? json_real(value) : json_null();
+}
+
+/* The formula's inputs as in force, and beside them as they are now. */
 static void set_water(json_t *o, const struct pool *p)
 {
-	bool known = p->rtt_samples > 0;
-
 	set(o, "level", json_integer(p->open));
 	set(o, "watermark", number(p->watermark));
-	set(o, "gear", json_null());
-	set(o, "rtt_us", known ? json_real(p->rtt_ms * 1e3) : json_null());
-	set(o, "rtt_var_ms2", known ? json_real(p->rtt_var_ms2) : json_null());
-	set(o, "jitter_rate", known ? json_real(p->jitter_rate) : json_null());
-	set(o, "decay_factor", known ? json_real(p->decay_factor) : json_null());
+	set(o, "cap", number(p->cap));
+	set(o, "line", number(p->line));
+	set(o, "gear", number(p->gear));
+	set(o, "rtt_us", measured(&p->rtt_var_ms2, p->rtt_ms * 1e3));
+	set(o, "rtt_var_ms2", measured(&p->rtt_var_ms2, p->rtt_var_ms2.in_force));
+	set(o, "jitter_rate", measured(&p->jitter_rate, p->jitter_rate.in_force));
+	set(o, "decay_factor", measured(&p->decay_factor, p->decay_factor.in_force));
+	set(o, "rtt_var_now_ms2", measured(&p->rtt_var_ms2, p->rtt_var_ms2.now));
+	set(o, "jitter_rate_now", measured(&p->jitter_rate, p->jitter_rate.now));
+	set(o, "decay_factor_now", measured(&p->decay_factor, p->decay_factor.now));
+}
+
+static json_t *seconds(uint64_t ns)
+{
+	return ns ? json_real(ns_to_s(ns)) : json_null();
+}
+
+static json_t *handle(const struct pool_handle *h)
+{
+	json_t *o = json_object();
+
+	set(o, "max_open", json_integer(h->max_open));
+	set(o, "max_idle", json_integer(h->max_idle));
+	set(o, "max_lifetime_s", seconds(h->max_lifetime_ns));
+	set(o, "max_idle_time_s", seconds(h->max_idle_ns));
+	set(o, "open", json_integer(h->open));
+	set(o, "idle", json_integer(h->idle));
+	set(o, "wait_count", json_integer((json_int_t)h->wait_count));
+	set(o, "wait_s", json_real(ns_to_s(h->wait_ns)));
+	return o;
+}
+
+/* As the pool itself says; a limit of 0 is none. */
+static void set_word(json_t *o, const struct pool_word *w)
+{
+	json_t *handles = json_array();
+
+	set(o, "max_open", w->known ? json_integer(w->max_open) : json_null());
+	set(o, "wait_count", w->known ? json_integer((json_int_t)w->wait_count) : json_null());
+	set(o, "wait_s", w->known ? json_real(ns_to_s(w->wait_ns)) : json_null());
+	for (uint32_t i = 0; w->known && i < w->handle_count && i < POOL_HANDLES_MAX; i++)
+		(void)json_array_append_new(handles, handle(&w->handles[i]));
+	set(o, "handles", handles);
 }
 
 json_t *document_pool(const struct pool *p)
@@ -260,11 +312,22 @@ json_t *document_pool(const struct pool *p)
 	set(o, "idle", json_integer(p->idle));
 	set(o, "in_txn", json_integer(p->in_txn));
 	set(o, "unknown", json_integer(p->unknown));
-	set(o, "wait_count", json_null());
-	set(o, "wait_s", json_null());
+	set_word(o, &p->word);
 	set_water(o, p);
 	set(o, "uid", p->pid ? json_integer(p->uid) : json_null());
 	set(o, "findings", json_array());
+	return o;
+}
+
+json_t *document_gear(const struct gear_change *change)
+{
+	char at[CLOCK_TEXT_LEN], fact[CLOCK_TEXT_LEN];
+	json_t *o = document_pool(change->pool);
+
+	set(o, "from", json_integer(change->from));
+	set(o, "at", json_string(clock_format(clock_wall_ns(change->decided_ns), at)));
+	set(o, "fact_at", json_string(clock_format(clock_wall_ns(change->fact_ns), fact)));
+	set(o, "lag_s", json_real(ns_to_s(elapsed_ns(change->fact_ns, change->decided_ns))));
 	return o;
 }
 

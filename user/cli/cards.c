@@ -103,10 +103,11 @@ static void print_repairs(const struct cli *c, json_t *repairs)
 static void print_pool(json_t *p)
 {
 	if (json_is_object(p))
-		(void)printf("%-12s %s open, %s in use, %s idle, %s in a transaction; line at %s\n",
+		(void)printf("%-12s %s open, %s in use, %s idle, %s in a transaction; line at %s, "
+			     "gear %s\n",
 			     "pool", value_text(p, "open").text, value_text(p, "in_use").text,
 			     value_text(p, "idle").text, value_text(p, "in_txn").text,
-			     value_text(p, "watermark").text);
+			     value_text(p, "line").text, value_text(p, "gear").text);
 }
 
 static void print_marks(json_t *o)
@@ -115,6 +116,8 @@ static void print_marks(json_t *o)
 		line("encrypted", "yes: what is said on it cannot be read");
 	if (json_is_true(json_object_get(o, "compressed")))
 		line("compressed", "yes: what is said on it cannot be read");
+	if (json_is_true(json_object_get(o, "paused")))
+		line("paused", "yes: its owner is stopped, frozen or being debugged");
 	if (json_is_true(json_object_get(o, "uncertain")))
 		line("uncertain", "yes: facts were lost, it will not be repaired");
 }

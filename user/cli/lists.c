@@ -77,7 +77,7 @@ void print_pools(const struct cli *c, json_t *rows)
 		{ "USER", ALIGN_LEFT, CUT_END },	    { "OPEN", ALIGN_RIGHT, CUT_NEVER },
 		{ "USE", ALIGN_RIGHT, CUT_NEVER },    { "IDLE", ALIGN_RIGHT, CUT_NEVER },
 		{ "TXN", ALIGN_RIGHT, CUT_NEVER },    { "LINE", ALIGN_RIGHT, CUT_NEVER },
-		{ "LEAKS", ALIGN_RIGHT, CUT_NEVER },
+		{ "GEAR", ALIGN_RIGHT, CUT_NEVER },   { "LEAKS", ALIGN_RIGHT, CUT_NEVER },
 	};
 	struct table *t = begin(columns, ARRAY_SIZE(columns));
 	json_t *row;
@@ -94,7 +94,8 @@ void print_pools(const struct cli *c, json_t *rows)
 			value_text(row, "in_use"),
 			value_text(row, "idle"),
 			value_text(row, "in_txn"),
-			value_text(row, "watermark"),
+			value_text(row, "line"),
+			value_text(row, "gear"),
 			leak_count(row),
 		};
 

@@ -39,6 +39,25 @@ static void startup(const uint8_t *bytes, size_t len, char user[static NAME_LEN]
 		names_set(database, said_database);
 }
 
+/* The value says which kind; none of them when it is one of the words for no. */
+static bool replicates(const uint8_t *bytes, size_t len)
+{
+	static const char *const no[] = { "false", "off", "no", "0" };
+	const char *key, *value;
+	size_t at = PAIRS_AT;
+
+	while ((key = names_next(bytes, len, &at)) && *key) {
+		value = names_next(bytes, len, &at);
+		if (!value || strcmp(key, "replication") != 0)
+			continue;
+		for (size_t i = 0; i < sizeof(no) / sizeof(no[0]); i++)
+			if (strcmp(value, no[i]) == 0)
+				return false;
+		return true;
+	}
+	return !key;	/* the packet was cut short: it may be */
+}
+
 static const struct protocol postgresql = {
 	.name = "postgresql",
 	.wire = WIRE_POSTGRESQL,
@@ -47,6 +66,7 @@ static const struct protocol postgresql = {
 	.server_comms = { "postgres" },
 	.unix_name = ".s.PGSQL.",
 	.startup = startup,
+	.replicates = replicates,
 	.goodbye_name = "Terminate",
 	.goodbye = { 'X', 0, 0, 0, 4 },
 	.goodbye_len = 5,

@@ -25,6 +25,7 @@ struct events {
 	record_fn record;
 	void *arg;
 	int watches;			/* libraries that are watched */
+	struct bpf_link *probes[EVENTS_PROBES];	/* NULL: not attached */
 	bool testing, proved;		/* the self-test runs, and what it found */
 	struct event_fact facts[EVENT_FACTS];
 	size_t fact_count;

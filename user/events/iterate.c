@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The iterators: connections older than we are, and who holds which socket.
+ * The iterators: connections older than we are, who holds which socket, and what lies
+ * in its queues.
  *
  * iter/tcp and iter/unix show one network namespace, that of the thread that creates them; so
  * each namespace that any process lives in is entered for the length of a walk.
@@ -104,25 +105,59 @@ int events_adopt(struct events *e)
 	return r;
 }
 
-int events_holders(struct events *e, uint64_t cookie, holder_fn fn, void *arg)
+/* Reads an iterator to its end: whole things of `size` bytes, some at a time. */
+static int read_all(int fd, size_t size, void (*each)(const void *thing, void *arg), void *arg)
 {
-	uint32_t zero = 0;
-	struct holder some[128];
-	_close_ int fd = -1;
+	uint64_t some[1024];
 	ssize_t n;
 
-	if (bpf_map_update_elem(bpf_map__fd(e->bpf->maps.wanted), &zero, &cookie, BPF_ANY))
-		return -errno;
-	fd = begin(e->bpf->links.on_file);
-	if (fd < 0)
-		return fd;
 	for (;;) {
-		n = read(fd, some, sizeof(some));
+		n = read(fd, some, sizeof(some) / size * size);
 		if (n < 0 && (errno == EAGAIN || errno == EINTR))
 			continue;
 		if (n <= 0)
 			return n < 0 ? -errno : 0;
-		for (size_t i = 0; i < (size_t)n / sizeof(some[0]); i++)
-			fn(&some[i], arg);
+		for (size_t at = 0; at + size <= (size_t)n; at += size)
+			each((const char *)some + at, arg);
 	}
+}
+
+struct told {
+	holder_fn holder;
+	queues_fn queues;
+	void *arg;
+};
+
+static void tell_holder(const void *thing, void *arg)
+{
+	const struct told *t = arg;
+
+	t->holder(thing, t->arg);
+}
+
+int events_holders(struct events *e, uint64_t cookie, holder_fn fn, void *arg)
+{
+	struct told told = { .holder = fn, .arg = arg };
+	uint32_t zero = 0;
+	_close_ int fd = -1;
+
+	if (bpf_map_update_elem(bpf_map__fd(e->bpf->maps.wanted), &zero, &cookie, BPF_ANY))
+		return -errno;
+	fd = begin(e->bpf->links.on_file);
+	return fd < 0 ? fd : read_all(fd, sizeof(struct holder), tell_holder, &told);
+}
+
+static void tell_queues(const void *thing, void *arg)
+{
+	const struct told *t = arg;
+
+	t->queues(thing, t->arg);
+}
+
+int events_queues(struct events *e, queues_fn fn, void *arg)
+{
+	struct told told = { .queues = fn, .arg = arg };
+	_close_ int fd = begin(e->bpf->links.on_socket);
+
+	return fd < 0 ? fd : read_all(fd, sizeof(struct queues), tell_queues, &told);
 }

@@ -109,8 +109,11 @@ static const struct {
 	{ "on_segment", "what server and client say", "tp_btf/tcp_probe" },
 	{ "on_tcp", "connections older than the observer", "iter/tcp" },
 	{ "on_file", "which processes hold a connection", "iter/task_file" },
+	{ "on_socket", "what lies unread or unacknowledged", "iter/bpf_map_elem" },
+	{ "on_retransmit", "what is sent into the void", "tp_btf/tcp_retransmit_skb" },
 	{ "find_bases", "where sent bytes lie", "syscall program" },
 	{ "set_clock", "when a byte passed", "jiffies" },
+	{ "on_go_conn", "what Go pools say of themselves", "uprobe database/sql.(*DB).conn" },
 	{ "on_send", "thread, goroutine, stack", "tp_btf/sock_send_length" },
 	{ "on_call", "what libraries are asked", "uprobes (uprobe_multi)" },
 	{ "on_return", "what libraries hand out", "uprobes (uprobe_multi)" },
@@ -131,6 +134,7 @@ static int try_load(const struct events_options *opt, unsigned int mask, struct 
 
 		(void)bpf_program__set_autoload(p, mask & (1U << i));
 	}
+	(void)bpf_program__set_autoattach(bpf->progs.on_socket, false);	/* needs to be told its map */
 	r = plimsoll_bpf__load(bpf);
 	if (r) {
 		plimsoll_bpf__destroy(bpf);
@@ -170,6 +174,16 @@ static unsigned int wanted(const struct events_options *opt)
 	return opt->tier == TIER_OFF ? all >> EVIDENCE : all;
 }
 
+/* Without it nothing is known of queues, and nothing is found there. */
+static void attach_walk(struct plimsoll_bpf *bpf)
+{
+	union bpf_iter_link_info info = { .map.map_fd = (__u32)bpf_map__fd(bpf->maps.socks) };
+	LIBBPF_OPTS(bpf_iter_attach_opts, opts, .link_info = &info, .link_info_len = sizeof(info));
+
+	if (bpf_program__fd(bpf->progs.on_socket) >= 0)
+		bpf->links.on_socket = bpf_program__attach_iter(bpf->progs.on_socket, &opts);
+}
+
 int events_load(struct events *e, const struct events_options *opt)
 {
 	unsigned int all = wanted(opt);
@@ -191,6 +205,8 @@ int events_load(struct events *e, const struct events_options *opt)
 				  "(%s)", last_complaint);
 	events_fact(e, "open, owner, close", "tp_btf/inet_sock_set_state", NULL);
 	r = plimsoll_bpf__attach(e->bpf);
+	if (!r)
+		attach_walk(e->bpf);
 	if (r)
 		return log_err(r, "cannot attach to the kernel's socket tracepoints");
 	last_complaint[0] = '\0';

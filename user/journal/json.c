@@ -105,7 +105,7 @@ json_t *finding_to_json(const struct finding *f, uint64_t now_ns)
 	const struct conn *c = &f->conn;
 	uint64_t until_ns = f->ended_ns ? f->ended_ns : now_ns;
 
-	return json_pack("{so so so so so so so so so so so so so so so so so so so so so so so}",
+	return json_pack("{so so so so so so so so so so so so so so so so so so so so so so so so}",
 			 "id", json_string(f->id),
 			 "kind", json_string(f->detector->name),
 			 "conn", shown(c->id),
@@ -114,6 +114,7 @@ json_t *finding_to_json(const struct finding *f, uint64_t now_ns)
 			 "state", json_string(finding_state_name(f->state)),
 			 "since", mono_time(f->symptom.since_ns),
 			 "since_s", seconds_since(f->symptom.since_ns, until_ns),
+			 "grace_s", json_real(ns_to_s(f->grace_ns)),
 			 "confidence", json_real(f->symptom.confidence),
 			 "evidence", text(f->symptom.why),
 			 "endpoint", endpoint(&c->remote),
@@ -124,7 +125,8 @@ json_t *finding_to_json(const struct finding *f, uint64_t now_ns)
 			 "activity", finding_is_of_pool(f) ? json_null() :
 						     json_string(activity_name(c->activity)),
 			 "txn_s", seconds_since(c->txn_ns, until_ns),
-			 "quiet_s", seconds_since(c->last_ns, until_ns),
+			 "quiet_s", c->last_ns ? json_real(ns_to_s(conn_quiet_ns(c, until_ns))) :
+						 json_null(),
 			 "sql", shown(f->shape.sql),
 			 "trace_id", shown(f->shape.trace_id),
 			 "goroutine", f->culprit ? id_text(f->culprit->goroutine) : json_null(),

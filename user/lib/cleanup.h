@@ -3,6 +3,7 @@
 #ifndef PLIMSOLL_CLEANUP_H
 #define PLIMSOLL_CLEANUP_H
 
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -24,9 +25,16 @@ static inline void cleanup_fclose(FILE **f)
 		(void)fclose(*f);
 }
 
+static inline void cleanup_closedir(DIR **d)
+{
+	if (*d)
+		(void)closedir(*d);
+}
+
 #define _free_	 __attribute__((cleanup(cleanup_free)))
 #define _close_	 __attribute__((cleanup(cleanup_close)))
 #define _fclose_ __attribute__((cleanup(cleanup_fclose)))
+#define _closedir_ __attribute__((cleanup(cleanup_closedir)))
 
 #define TAKE(p)                                                                                    \
 	({                                                                                         \

@@ -8,11 +8,8 @@
 #include "lib/cleanup.h"
 #include "lib/proc.h"
 
-/*
- * All of a small file, NUL-terminated, into `out`.  Bytes that do not fit are
- * left out.  A process that ended between open and read is one that is not there.
- */
-static int read_file(const char *path, char *out, size_t out_size)
+/* A process that ended between open and read is one that is not there. */
+int proc_read(const char *path, char *out, size_t out_size)
 {
 	_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
 	size_t used = 0;
@@ -75,7 +72,7 @@ int proc_stat(uint32_t pid, struct proc_stat *ret)
 	int r;
 
 	(void)snprintf(path, sizeof(path), "/proc/%" PRIu32 "/stat", pid);
-	r = read_file(path, text, sizeof(text));
+	r = proc_read(path, text, sizeof(text));
 	return r < 0 ? r : proc_stat_parse(text, ret);
 }
 
@@ -143,7 +140,7 @@ void proc_cgroup(uint32_t pid, char *out, size_t out_size)
 
 	out[0] = '\0';
 	(void)snprintf(path, sizeof(path), "/proc/%" PRIu32 "/cgroup", pid);
-	if (!read_file(path, text, sizeof(text)))
+	if (!proc_read(path, text, sizeof(text)))
 		proc_cgroup_parse(text, out, out_size);
 }
 
@@ -162,7 +159,7 @@ const char *proc_boot_tag(void)
 	static char tag[8];
 	char id[64];
 
-	if (!tag[0] && !read_file("/proc/sys/kernel/random/boot_id", id, sizeof(id)))
+	if (!tag[0] && !proc_read("/proc/sys/kernel/random/boot_id", id, sizeof(id)))
 		(void)snprintf(tag, sizeof(tag), "%.4s", id);
 	return tag[0] ? tag : "0000";
 }

@@ -13,6 +13,12 @@ struct proc_stat {
 	char comm[16];
 };
 
+/*
+ * All of a small file, NUL-terminated, into `out`; what does not fit is left out.  0,
+ * -ESRCH when there is no such file, or another -errno.
+ */
+int proc_read(const char *path, char *out, size_t out_size);
+
 /* 0, or -ESRCH when there is no such process. */
 int proc_stat(uint32_t pid, struct proc_stat *ret);
 

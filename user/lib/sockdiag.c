@@ -14,6 +14,9 @@
 
 #include "lib/cleanup.h"
 #include "lib/sockdiag.h"
+#include "lib/sockfd.h"
+
+#define TCP_STATE_CLOSE_WAIT 8
 
 static int open_netns(uint32_t pid)
 {
@@ -97,7 +100,8 @@ static int take_info(const struct nlattr *attr, void *arg)
 	memcpy(&info, mnl_attr_get_payload(attr), len < sizeof(info) ? len : sizeof(info));
 	f->bytes_received = info.tcpi_bytes_received;
 	f->bytes_acked = info.tcpi_bytes_acked;
-	f->retransmits = info.tcpi_retransmits;
+	f->retransmits = info.tcpi_probes > info.tcpi_retransmits ? info.tcpi_probes
+								   : info.tcpi_retransmits;
 	return MNL_CB_OK;
 }
 
@@ -108,6 +112,8 @@ static int take_answer(const struct nlmsghdr *nlh, void *arg)
 
 	f->tcp_state = m->idiag_state;
 	f->unread = m->idiag_rqueue;
+	if (f->unread && f->tcp_state == TCP_STATE_CLOSE_WAIT)
+		f->unread--;	/* the server's FIN takes a number too, and is no byte */
 	f->unacked = m->idiag_wqueue;
 	(void)mnl_attr_parse(nlh, sizeof(*m), take_info, f);
 	return MNL_CB_STOP;
@@ -145,6 +151,8 @@ int sockdiag_ask(const struct sock_name *name, struct sock_facts *ret)
 	struct sock_facts f = {};
 	int r = exchange(name, SOCK_DIAG_BY_FAMILY, 0, &f);
 
+	if (r == -ENOENT)	/* the socket is gone, or the kernel's module never came */
+		return sockfd_ask(name, ret);
 	if (!r)
 		*ret = f;
 	return r;

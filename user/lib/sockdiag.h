@@ -23,7 +23,7 @@ struct sock_facts {
 	uint32_t unread;	/* bytes the owner has not read */
 	uint32_t unacked;	/* bytes the other end has not acknowledged, sent or not */
 	uint64_t bytes_received, bytes_acked;
-	uint32_t retransmits;
+	uint32_t retransmits;	/* of the same bytes, in a row; or probes without an answer */
 };
 
 /* 0, -ENOENT: no such socket (any more), or another -errno. */

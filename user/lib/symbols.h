@@ -68,6 +68,34 @@ struct registers {
 int symbols_start_stack(struct symbols *s, uint32_t pid, const struct registers *regs,
 			const uint8_t *stack, size_t len, struct lookup **ret);
 
+#define GO_FIELDS_MAX 24
+
+/* What there is to know of an executable written in Go: names as Go writes them. */
+struct go_question {
+	const char *function;
+	size_t count; /* of the fields, at most GO_FIELDS_MAX */
+	struct {
+		const char *type, *field;
+	} fields[GO_FIELDS_MAX];
+};
+
+struct go_facts {
+	bool read, is_go;
+	char version[32];	       /* "go1.19.8"; "" unknown */
+	uint64_t function_at;	       /* where in the file it begins; 0: not in it */
+	int32_t fields[GO_FIELDS_MAX]; /* offset in its type; -1: no debug information */
+};
+
+/*
+ * Begins to ask this of the executable that `pin` holds and `pid` runs; the pin stays the caller's.
+ * Never blocks.  0, -ENOMEM, -EBUSY: too many at work, -EACCES: not to be read.
+ */
+int symbols_start_go(struct symbols *s, uint32_t pid, int pin, const struct go_question *q,
+		     struct lookup **ret);
+
+/* After lookup_step() said true; `read` is false where nothing came.  Lives as long as the lookup. */
+const struct go_facts *lookup_go(const struct lookup *l);
+
 /*
  * Readable when it is worth calling lookup_step(); -1 when it is done already.  Another
  * one after lookup_step(), perhaps: a stack is followed first and looked up then.

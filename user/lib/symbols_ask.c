@@ -183,6 +183,8 @@ bool lookup_step(struct lookup *l)
 {
 	bool over = clock_now_ns() - l->started_ns >= DEADLINE_NS;
 
+	if (l->asks_go)
+		return lookup_take_go(l);
 	if (l->following) {
 		if (!lookup_follow(l))
 			return false;

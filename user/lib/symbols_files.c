@@ -41,7 +41,7 @@ static uint32_t find_file(const struct lookup *l, const struct file_key *key)
 	return NO_FILE;
 }
 
-static uint32_t pinned(struct lookup *l, int pin)
+uint32_t lookup_take_pin(struct lookup *l, int pin)
 {
 	_close_ int fd = pin;
 	struct file_key key;
@@ -59,12 +59,12 @@ static uint32_t pinned(struct lookup *l, int pin)
 
 uint32_t lookup_pin(struct lookup *l, const struct mapping *m)
 {
-	return pinned(l, mapping_pin(l->pid, m));
+	return lookup_take_pin(l, mapping_pin(l->pid, m));
 }
 
 uint32_t lookup_pin_exe(struct lookup *l)
 {
-	return pinned(l, mapping_pin_exe(l->pid));
+	return lookup_take_pin(l, mapping_pin_exe(l->pid));
 }
 
 /* Code comes and goes under the same addresses, so its key is the process. */

@@ -64,6 +64,12 @@ struct lookup {
 	struct symbols_answer answer; /* the part of it that has come */
 	size_t answer_have;
 
+	bool asks_go;			/* nothing but this, of its only file */
+	struct symbols_go_answer said_go; /* the part of it that has come */
+	size_t said_go_have;
+	uint32_t go_fields;
+	struct go_facts go;
+
 	struct frame frames[FRAMES_MAX + 1];
 	size_t frame_count;
 	const char *by_name, *by_library; /* language */
@@ -77,6 +83,7 @@ struct lookup *lookup_new(struct symbols *s, uint32_t pid);
 /* Index of the file, or NO_FILE when it cannot be had. */
 uint32_t lookup_pin(struct lookup *l, const struct mapping *m);
 uint32_t lookup_pin_exe(struct lookup *l);
+uint32_t lookup_take_pin(struct lookup *l, int pin);
 uint32_t lookup_perf_map(struct lookup *l);
 
 /* Holds the mappings in which some of `words` lie, all but the first as return addresses. */
@@ -97,6 +104,9 @@ void lookup_stop(struct lookup *l);
 
 /* Of lib/symbols_stack.c: true when the stack is followed to its end. */
 bool lookup_follow(struct lookup *l);
+
+/* Of lib/symbols_go.c: true when the answer is there, or will not come. */
+bool lookup_take_go(struct lookup *l);
 
 /* In the new process: the files of the request, opened from SYMBOLS_FD on. */
 int lookup_open_files(void *lookup);

@@ -12,7 +12,9 @@
  * Answer: the address of each frame, innermost first, as soon as it is known, and a 0
  * behind the last.
  *
- * Or, with the third, one struct symbols_names: `queries` counts the names.  Answer:
+ * Or, with the third, one struct symbols_go, and one struct symbols_go_answer.
+ *
+ * Or, with the fourth, one struct symbols_names: `queries` counts the names.  Answer:
  * one struct symbols_offsets for each file, in order, as soon as it is known.
  */
 #ifndef PLIMSOLL_SYMBOLS_WIRE_H
@@ -24,7 +26,8 @@
 
 #define SYMBOLS_MAGIC	    0x706c6d31
 #define SYMBOLS_STACK_MAGIC 0x706c6d32
-#define SYMBOLS_NAMES_MAGIC 0x706c6d33
+#define SYMBOLS_GO_MAGIC    0x706c6d33
+#define SYMBOLS_NAMES_MAGIC 0x706c6d34
 #define SYMBOLS_FD	    3
 #define SYMBOLS_FILES_MAX   32
 #define SYMBOLS_QUERIES_MAX 160
@@ -110,5 +113,26 @@ _Static_assert(sizeof(struct symbols_offsets) == 8 + 8 * SYMBOLS_NAMES_MAX,
 _Static_assert(sizeof(struct symbols_stack) ==
 		       16 + 64 + STACK_BYTES_MAX + SYMBOLS_MAPS_MAX * sizeof(struct symbols_map),
 	       "no holes: sent as it is");
+
+/* What is asked of an executable that may be Go's.  Texts are terminated. */
+struct symbols_go {
+	struct symbols_head head; /* `queries` counts the fields */
+	char function[64];
+	struct {
+		char type[48], field[48];
+	} fields[GO_FIELDS_MAX];
+};
+
+struct symbols_go_answer {
+	uint8_t read; /* 1: the file could be read */
+	uint8_t go;   /* 1: written in Go */
+	uint8_t pad[6];
+	uint64_t function_at;	       /* in the file; 0: not in it */
+	int32_t fields[GO_FIELDS_MAX]; /* from the type's start; -1: not known */
+	char version[32];	       /* "go1.19.8"; raw */
+};
+
+_Static_assert(sizeof(struct symbols_go) == 12 + 64 + GO_FIELDS_MAX * 96, "sent as it is");
+_Static_assert(sizeof(struct symbols_go_answer) == 16 + GO_FIELDS_MAX * 4 + 32, "sent as it is");
 
 #endif

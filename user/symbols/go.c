@@ -4,6 +4,7 @@
  * information: it is always there, small, and right.
  */
 #include <gelf.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "symbols/module.h"
@@ -70,6 +71,30 @@ static uint64_t text_start(const struct module *m, const GElf_Shdr *table)
 	GElf_Shdr text;
 
 	return start ?: find_section(m, names, &text) ? text.sh_addr : 0;
+}
+
+/*
+ * Since 1.18 the section holds the text itself, behind 32 bytes of header: its length
+ * in seven bits a byte, then that many bytes.
+ */
+void go_version(const struct module *m, char *out, size_t size)
+{
+	static const char *const names[] = { ".go.buildinfo", NULL };
+	static const char magic[] = "\xff Go buildinf:";
+	const size_t head = 32, flags_at = 15, text_at = head + 1;
+	const uint8_t *bytes;
+	GElf_Shdr h;
+	size_t len;
+
+	out[0] = '\0';
+	if (!find_section(m, names, &h) || h.sh_size < text_at)
+		return;
+	bytes = contents(m, &h);
+	if (!bytes || memcmp(bytes, magic, sizeof(magic) - 1) || !(bytes[flags_at] & 2))
+		return;
+	len = bytes[head];	/* no version is as long as 128 bytes */
+	if (len < size && len <= h.sh_size - text_at)
+		(void)snprintf(out, size, "%.*s", (int)len, (const char *)bytes + text_at);
 }
 
 void go_look(struct module *m)

@@ -92,6 +92,25 @@ bool module_address(const struct module *m, uint64_t offset, uint64_t *ret)
 	return found;
 }
 
+bool module_offset(const struct module *m, uint64_t address, uint64_t *ret)
+{
+	size_t n = 0;
+
+	if (elf_getphdrnum(m->elf, &n))
+		return false;
+	for (size_t i = 0; i < n && i < UINT16_MAX; i++) {
+		GElf_Phdr h;
+
+		if (!gelf_getphdr(m->elf, (int)i, &h) || h.p_type != PT_LOAD)
+			continue;
+		if (address < h.p_vaddr || address - h.p_vaddr >= h.p_filesz)
+			continue;
+		*ret = h.p_offset + (address - h.p_vaddr);
+		return true;
+	}
+	return false;
+}
+
 void place_set_function(struct place *p, const char *name)
 {
 	int status;

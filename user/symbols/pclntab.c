@@ -229,6 +229,24 @@ bool pclntab_find(const struct pclntab *t, uint64_t pc, struct pclntab_place *re
 	return true;
 }
 
+bool pclntab_function(const struct pclntab *t, const char *name, uint64_t *ret_pc)
+{
+	for (uint64_t i = 0; i < t->functions; i++) {
+		uint64_t entry = u32_at(t, t->table + i * 8);
+		uint64_t record = t->table + u32_at(t, t->table + i * 8 + 4);
+		const char *found;
+
+		if (!fits(t, record, FUNC_MIN) || u32_at(t, record) != entry)
+			continue;
+		found = text_at(t, t->names, u32_at(t, record + FUNC_NAME));
+		if (found && strcmp(found, name) == 0) {
+			*ret_pc = t->text_start + entry;
+			return true;
+		}
+	}
+	return false;
+}
+
 bool pclntab_frame(const struct pclntab *t, uint64_t pc, uint64_t *ret_bytes)
 {
 	uint64_t record, into;

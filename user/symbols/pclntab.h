@@ -37,6 +37,9 @@ struct pclntab_place {
 /* False when no function of the table contains `pc`. */
 bool pclntab_find(const struct pclntab *t, uint64_t pc, struct pclntab_place *ret);
 
+/* Where the function of exactly this name begins; false when there is none. */
+bool pclntab_function(const struct pclntab *t, const char *name, uint64_t *ret_pc);
+
 /* How far above the stack pointer the return address lies, at `pc`. */
 bool pclntab_frame(const struct pclntab *t, uint64_t pc, uint64_t *ret_bytes);
 

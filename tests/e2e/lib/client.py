@@ -68,6 +68,11 @@ def command_of(driver):
     raise ValueError(driver)
 
 
+def pools_of(driver, build=""):
+    """Command line of the client whose pools are database/sql's (clients/pool_go)."""
+    return [_built("pool_go" + build), GO_NAMES[driver]]
+
+
 def burst(bench, count):
     """Opens `count` connections at once and keeps them; their port (see clients/burst.c)."""
     app = subprocess.Popen([_built("burst"), str(count)], stdout=subprocess.PIPE,
@@ -79,17 +84,19 @@ def burst(bench, count):
 
 
 class Client:
-    def __init__(self, bench, server, driver="psycopg2", wrap=(), **env):
-        command, more = command_of(driver)
+    def __init__(self, bench, server, driver="psycopg2", wrap=(), command=None, **env):
+        command, more = (command, {}) if command else command_of(driver)
         self.driver = driver
-        self.process = subprocess.Popen(
-            list(wrap) + command, env={**server.env(**env), **more}, bufsize=0,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, preexec_fn=tap.die_with_parent)
+        self.process = self.spawn(list(wrap) + command, {**server.env(**env), **more})
         self.pid = self.process.pid
         self._buffer = b""
         bench.later(self.kill)
         hello = self._read(20)
         tap.true(hello.ok, f"{driver} connects")
+
+    def spawn(self, command, env):
+        return subprocess.Popen(command, env=env, bufsize=0, stdin=subprocess.PIPE,
+                                stdout=subprocess.PIPE, preexec_fn=tap.die_with_parent)
 
     def _read(self, timeout):
         while b"\n" not in self._buffer:

@@ -1,0 +1,429 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Once a second there is a round: the processes that have connections are gone
+ * through, each sql.DB of theirs is read (gopools/watch.c), and what they say is held against
+ * what is seen (gopools/match.c).  A process whose numbers agree needs no probe.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <unistd.h>
+
+#include "gopools.h"
+#include "gopools/files.h"
+#include "gopools/match.h"
+#include "gopools/watch.h"
+#include "lib/clock.h"
+#include "lib/log.h"
+#include "lib/proc.h"
+
+#define ROUND_NS	NS_PER_S
+#define LOOK_NS		(200 * NS_PER_MS) /* after new connections: whose are they? */
+#define VALID_NS	(3 * NS_PER_S)	/* what was agreed on, while it cannot be read anew */
+#define BANNED_NS	(60 * NS_PER_S) /* whose memory kept the reader waiting */
+#define ROUNDS_APART	3		/* disagreeing, until a probe is worth it */
+#define PROCESSES_MAX	4096
+#define NONE		UINT32_MAX
+
+struct process {
+	uint32_t pid, start_ticks; /* pid 0: free */
+	uint32_t file;		   /* GO_FILE_NONE: not known yet */
+	int pidfd;		   /* of those that have pools; else -1 */
+	uint32_t first;		   /* of its connections, as g->next; for one round */
+	uint32_t conns;
+	uint32_t handles;
+	uint32_t apart; /* rounds in which its pools did not account for its connections */
+	uint64_t agreed_ns, banned_ns;
+	struct match_word *words; /* NULL: none were ever known */
+	uint32_t word_count;
+};
+
+/* Its number is that of what is watched. */
+struct handle {
+	struct process *process; /* NULL: free */
+	struct home home;
+};
+
+struct gopools {
+	struct events *events;
+	struct conns *conns;
+	struct go_files files;
+	struct watch *watch;
+	struct process processes[PROCESSES_MAX];
+	uint32_t high; /* none at or above it */
+	struct index by_pid;
+	struct handle handles[WATCHED_MAX];
+	uint32_t *next;		  /* of a connection, by slot: another one of its process */
+	struct conn **of_process; /* work space of one match */
+	uint8_t *lending;
+	uint64_t round_ns, look_ns;
+	uint64_t opened; /* connections ever seen, at the last look */
+	bool full; /* said once */
+};
+
+int gopools_new(struct events *e, struct conns *t, struct gopools **ret)
+{
+	struct gopools *g = calloc(1, sizeof(*g));
+
+	if (!g)
+		return -ENOMEM;
+	g->events = e;
+	g->conns = t;
+	g->next = calloc(t->capacity, sizeof(*g->next));
+	g->of_process = calloc(t->capacity, sizeof(*g->of_process));
+	g->lending = calloc(t->capacity, sizeof(*g->lending));
+	if (!g->next || !g->of_process || !g->lending || go_files_init(&g->files, e) < 0 ||
+	    watch_new(&g->watch) < 0 || index_init(&g->by_pid, PROCESSES_MAX) < 0) {
+		gopools_free(g);
+		return -ENOMEM;
+	}
+	*ret = g;
+	return 0;
+}
+
+/* ---- processes */
+
+static bool same_process(const void *processes, uint32_t n, const void *key)
+{
+	const struct process *p = &((const struct process *)processes)[n], *k = key;
+
+	return p->pid == k->pid && p->start_ticks == k->start_ticks;
+}
+
+static uint64_t hash_pid(const struct gopools *g, uint32_t pid)
+{
+	return (g->by_pid.seed ^ pid) * 0x9e3779b97f4a7c15ULL;
+}
+
+static struct process *find_or_add(struct gopools *g, uint32_t pid, uint32_t start_ticks)
+{
+	const struct process key = { .pid = pid, .start_ticks = start_ticks };
+	uint32_t n = index_find(&g->by_pid, hash_pid(g, pid), same_process, g->processes, &key);
+
+	if (n != INDEX_NONE)
+		return &g->processes[n];
+	for (n = 0; n < PROCESSES_MAX && g->processes[n].pid; n++)
+		;
+	if (n == PROCESSES_MAX) {
+		if (!g->full)
+			(void)log_warn(0, "more than %d processes have connections: of some the "
+					  "pools stay unknown", PROCESSES_MAX);
+		g->full = true;
+		return NULL;
+	}
+	g->processes[n] = (struct process){
+		.pid = pid,
+		.start_ticks = start_ticks,
+		.file = GO_FILE_NONE,
+		.pidfd = -1,
+		.first = NONE,
+	};
+	if (n >= g->high)
+		g->high = n + 1;
+	index_put(&g->by_pid, hash_pid(g, pid), n);
+	return &g->processes[n];
+}
+
+static void drop_handle(struct gopools *g, uint32_t n)
+{
+	struct handle *h = &g->handles[n];
+
+	events_forget_handle(g->events, h->process->pid, h->process->start_ticks,
+			     watch_at(g->watch, n)->address);
+	h->process->handles--;
+	h->process = NULL;
+}
+
+static void drop(struct gopools *g, struct process *p)
+{
+	uint32_t n = (uint32_t)(p - g->processes);
+
+	for (uint32_t i = 0; i < WATCHED_MAX; i++)
+		if (g->handles[i].process == p)
+			drop_handle(g, i);
+	if (p->pidfd >= 0)
+		(void)close(p->pidfd);
+	free(p->words);
+	index_remove(&g->by_pid, hash_pid(g, p->pid), n);
+	*p = (struct process){ 0 };
+	while (g->high && !g->processes[g->high - 1].pid)
+		g->high--;
+}
+
+void gopools_free(struct gopools *g)
+{
+	if (!g)
+		return;
+	for (uint32_t i = 0; i < PROCESSES_MAX; i++)
+		if (g->processes[i].pid)
+			drop(g, &g->processes[i]);
+	go_files_done(&g->files);
+	watch_free(g->watch);
+	index_done(&g->by_pid);
+	free(g->next);
+	free(g->of_process);
+	free(g->lending);
+	free(g);
+}
+
+/* The number stays his as long as the descriptor says that he lives. */
+static bool hold(struct process *p)
+{
+	struct proc_stat st;
+
+	if (p->pidfd >= 0)
+		return true;
+	p->pidfd = pidfd_open((pid_t)p->pid, 0);
+	if (p->pidfd >= 0 && !proc_stat(p->pid, &st) && st.start_ticks == p->start_ticks)
+		return true;
+	if (p->pidfd >= 0)
+		(void)close(p->pidfd);
+	p->pidfd = -1;
+	return false;
+}
+
+static bool lives(const struct process *p)
+{
+	return p->pidfd >= 0 && !pidfd_send_signal(p->pidfd, 0, NULL, 0);
+}
+
+/* ---- handles */
+
+void gopools_found(struct gopools *g, const struct rec_go_handle *r)
+{
+	struct process *p = find_or_add(g, r->tgid, r->start_ticks);
+	uint32_t place = WATCHED_MAX;
+
+	for (uint32_t i = 0; i < WATCHED_MAX && p; i++) {
+		if (!g->handles[i].process)
+			place = i;
+		else if (g->handles[i].process == p && watch_at(g->watch, i)->address == r->address)
+			return;
+	}
+	if (place == WATCHED_MAX || !hold(p) || p->handles == MATCH_HANDLES_MAX) {
+		events_forget_handle(g->events, r->tgid, r->start_ticks, r->address);
+		return;
+	}
+	g->handles[place] = (struct handle){ .process = p };
+	p->handles++;
+	watch_set(g->watch, place, r->tgid, r->address);
+}
+
+/* ---- a round */
+
+static void link_conns(struct gopools *g)
+{
+	for (uint32_t i = 0; i < g->high; i++) {
+		g->processes[i].first = NONE;
+		g->processes[i].conns = 0;
+	}
+	conns_for_each(g->conns, c) {
+		struct process *p = NULL;
+
+		if (c->pid && c->start_ticks && conn_is_listed(c))
+			p = find_or_add(g, c->pid, c->start_ticks);
+		if (!p)
+			continue;
+		g->next[c->slot] = p->first;
+		p->first = c->slot;
+		p->conns++;
+	}
+}
+
+/* Whoever has no pool that is known is remembered only as long as he has connections. */
+static void sort_out(struct gopools *g, uint64_t now_ns)
+{
+	for (uint32_t i = 0; i < GO_FILES_MAX; i++)
+		g->files.list[i].used = g->files.list[i].wanted = false;
+	for (uint32_t i = 0; i < g->high; i++) {
+		struct process *p = &g->processes[i];
+		struct go_file *f;
+
+		if (!p->pid)
+			continue;
+		if (p->handles ? !lives(p) : !p->conns) {
+			drop(g, p);
+			continue;
+		}
+		if (p->file == GO_FILE_NONE)
+			p->file = go_files_of(&g->files, p->pid, now_ns);
+		if (p->file == GO_FILE_NONE)
+			continue;
+		f = &g->files.list[p->file];
+		f->used = true;
+		f->wanted |= p->conns && (!p->handles || p->apart >= ROUNDS_APART);
+	}
+}
+
+/* The sooner a new program is known, the less it has done that its probe could have told. */
+static void look_around(struct gopools *g, uint64_t now_ns)
+{
+	uint64_t opened = g->conns->open + g->conns->closed;
+	uint64_t every_ns = opened == g->opened ? ROUND_NS : LOOK_NS;
+
+	if (elapsed_ns(g->look_ns, now_ns) < every_ns)
+		return;
+	g->look_ns = now_ns;
+	g->opened = opened;
+	link_conns(g);
+	sort_out(g, now_ns);
+}
+
+/* False when there is nothing to wait for. */
+static bool begin_round(struct gopools *g, uint64_t now_ns)
+{
+	bool any = false;
+
+	for (uint32_t i = 0; i < WATCHED_MAX; i++) {
+		const struct process *p = g->handles[i].process;
+		struct watched *w = watch_at(g->watch, i);
+		const struct go_file *f;
+
+		w->wanted = w->read = false;
+		if (!p || !p->conns || p->file == GO_FILE_NONE || now_ns < p->banned_ns)
+			continue;
+		f = &g->files.list[p->file];
+		if (f->state != GO_FILE_POOLS)
+			continue;
+		w->layout = f->layout;
+		w->wanted = any = true;
+	}
+	return any && !watch_begin(g->watch, now_ns);
+}
+
+/* ---- what came of it */
+
+static void keep_words(struct process *p, const struct match *m)
+{
+	size_t bytes = m->word_count * sizeof(m->words[0]);
+
+	if (m->word_count > p->word_count) {
+		struct match_word *more = realloc(p->words, bytes);
+
+		if (!more)
+			return;
+		p->words = more;
+	}
+	p->word_count = m->word_count;
+	if (bytes)
+		memcpy(p->words, m->words, bytes);
+}
+
+static const struct handle_reading *reading_of(struct gopools *g, uint32_t n)
+{
+	static const struct handle_reading none = { .state = HANDLE_UNREAD };
+
+	return watch_at(g->watch, n)->read ? watch_reading(g->watch, n) : &none;
+}
+
+static void compare(struct gopools *g, struct process *p, struct match *m, uint64_t now_ns)
+{
+	*m = (struct match){ .of_process = g->of_process, .lending = g->lending };
+	for (uint32_t slot = p->first; slot != NONE; slot = g->next[slot])
+		m->of_process[m->count++] = &g->conns->table[slot];
+	for (uint32_t i = 0; i < WATCHED_MAX; i++)
+		if (g->handles[i].process == p)
+			m->handles[m->handle_count++] = (struct match_handle){
+				reading_of(g, i),
+				&g->handles[i].home,
+			};
+	match_run(m);
+	p->apart = m->agreed ? 0 : p->apart + 1;
+	if (m->word_count || m->agreed)
+		p->agreed_ns = now_ns;
+}
+
+/* What is not known now is what was known last, for a while: the program goes on while it is read. */
+static void apply(struct gopools *g, struct process *p, const struct match *m, uint64_t now_ns)
+{
+	bool still = elapsed_ns(p->agreed_ns, now_ns) < VALID_NS;
+
+	for (uint32_t i = 0; i < m->count; i++)
+		if (m->lending[i] != LENDING_UNKNOWN || !still)
+			conns_apply_lending(g->conns, m->of_process[i]->cookie,
+					    (enum lending)m->lending[i], now_ns);
+	if (m->word_count || !still)
+		keep_words(p, m);
+}
+
+static void drop_ended_handles(struct gopools *g)
+{
+	for (uint32_t i = 0; i < WATCHED_MAX; i++) {
+		uint8_t state = reading_of(g, i)->state;
+
+		if (g->handles[i].process && (state == HANDLE_CLOSED || state == HANDLE_WRONG))
+			drop_handle(g, i);
+	}
+}
+
+static void end_round(struct gopools *g, uint64_t now_ns)
+{
+	static struct match m;
+
+	link_conns(g);
+	drop_ended_handles(g);
+	for (uint32_t i = 0; i < g->high; i++) {
+		struct process *p = &g->processes[i];
+
+		if (!p->pid || !p->conns || (!p->handles && !p->agreed_ns))
+			continue;
+		/* Only now is it sure that it was his memory. */
+		if (p->handles && !lives(p))
+			continue;
+		compare(g, p, &m, now_ns);
+		apply(g, p, &m, now_ns);
+	}
+}
+
+static void ban(struct gopools *g, uint32_t n, uint64_t now_ns)
+{
+	struct process *p = g->handles[n].process;
+
+	if (!p)
+		return;
+	p->banned_ns = now_ns + BANNED_NS;
+	(void)log_warn(0, "the memory of process %u does not answer: its pools stay unknown for "
+			  "a minute", p->pid);
+}
+
+void gopools_step(struct gopools *g, uint64_t now_ns)
+{
+	uint32_t n = 0;
+
+	switch (watch_step(g->watch, now_ns, &n)) {
+	case WATCH_BUSY:
+		go_files_step(&g->files, now_ns);
+		return;
+	case WATCH_STUCK:
+		ban(g, n, now_ns);
+		__attribute__((fallthrough));
+	case WATCH_DONE:
+		end_round(g, now_ns);
+		break;
+	case WATCH_IDLE:
+		break;
+	}
+	look_around(g, now_ns);
+	if (elapsed_ns(g->round_ns, now_ns) >= ROUND_NS) {
+		g->round_ns = now_ns;
+		if (!begin_round(g, now_ns))
+			end_round(g, now_ns);
+	}
+	go_files_step(&g->files, now_ns);
+}
+
+void gopools_tell(const struct gopools *g, struct levels *l)
+{
+	for (uint32_t i = 0; i < g->high; i++) {
+		const struct process *p = &g->processes[i];
+
+		for (uint32_t k = 0; p->pid && k < p->word_count; k++) {
+			const struct conn *c = conns_find_cookie(g->conns, p->words[k].cookie);
+
+			if (c)
+				levels_apply_word(l, c, &p->words[k].word);
+		}
+	}
+}

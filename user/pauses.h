@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Watches whether the owners of silent connections can run at all, and lets the quiet
+ * clocks of their connections stand still while they cannot.
+ */
+#ifndef PLIMSOLL_PAUSES_H
+#define PLIMSOLL_PAUSES_H
+
+#include "conn.h"
+
+struct pauses;
+
+/* 0 or -ENOMEM. */
+int pauses_new(struct pauses **ret);
+void pauses_free(struct pauses *p);
+
+/*
+ * One look, now and then; else nothing is done.  `grace_ns`: the shortest of the
+ * detectors, of which the steepest gear leaves a quarter.
+ */
+void pauses_step(struct pauses *p, struct conns *t, uint64_t grace_ns, uint64_t now_ns);
+
+/* Whether this very process is there and stopped, traced to a stop, or frozen. */
+bool pauses_is_stopped(uint32_t pid, uint32_t start_ticks);
+
+#endif
