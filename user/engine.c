@@ -49,6 +49,8 @@ static void on_record(const struct rec_hdr *rec, size_t len, void *arg)
 	if (c && rec->type == REC_CLOSED)
 		levels_closed(&e->levels, c);
 	conns_apply_record(&e->conns, rec, len);
+	if (rec->type == REC_OPAQUE && e->libraries)	/* its first statement is not far */
+		libraries_step(e->libraries, &e->conns, clock_now_ns());
 	if (c && opened)
 		levels_opened(&e->levels, c, rec->ts_ns, clock_now_ns());
 }

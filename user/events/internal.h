@@ -15,6 +15,7 @@ struct ring_buffer;
 struct events {
 	struct plimsoll_bpf *bpf;
 	struct unix_bpf *local;		/* Unix sockets'; NULL: this kernel cannot */
+	unsigned int looks;		/* over them */
 	struct ring_buffer *ring;
 	const struct slot *slots;	/* the kernel's, mapped for reading */
 	uint32_t slot_count;

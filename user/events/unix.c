@@ -2,7 +2,7 @@
 /*
  * Connections through Unix sockets: an object of its own (bpf/unix/) that works on
  * the same slots.  Nothing else depends on it: where the kernel refuses it, or the
- * hook that says who connects is missing (before 6.7), that is said, and TCP is as good.
+ * hook that says who connects (before 6.7), that is said, and TCP is as good.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,8 +15,7 @@
 #include "lib/proc.h"
 
 #define ATTACH_UNIX_CONNECT 49	/* BPF_CGROUP_UNIX_CONNECT, since 6.7 */
-#define FACT		    "connections through Unix sockets"
-#define WAY		    "cgroup/connect_unix, sock_{send,recv}_length"
+#define WALK_ROUNDS	    50	/* looks between two walks where connect() has no hook */
 
 /* The facts are the same ones: both objects write one table. */
 static int share(const struct plimsoll_bpf *from, struct unix_bpf *to)
@@ -43,26 +42,20 @@ static int share(const struct plimsoll_bpf *from, struct unix_bpf *to)
 	return 0;
 }
 
-static int attach(struct events *e)
+static int attach_connect(struct events *e)
 {
 	char root[256];
-	_close_ int cgroup = -1;
-	int r;
+	int r = proc_cgroup_root(root, sizeof(root));
+	_close_ int cgroup = r ? -1 : open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	r = proc_cgroup_root(root, sizeof(root));
-	if (r)
-		return r;
-	cgroup = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (cgroup < 0)
-		return -errno;
+		return r ?: -errno;
 	e->local->links.on_unix_connect =
 		bpf_program__attach_cgroup(e->local->progs.on_unix_connect, cgroup);
-	if (!e->local->links.on_unix_connect)
-		return -errno;
-	return unix_bpf__attach(e->local);
+	return e->local->links.on_unix_connect ? 0 : -errno;
 }
 
-static int load(struct events *e)
+static int load(struct events *e, bool hooked)
 {
 	const struct plimsoll_bpf *from = e->bpf;
 	struct bpf_program *connects;
@@ -78,18 +71,26 @@ static int load(struct events *e)
 	(void)bpf_program__set_type(connects, BPF_PROG_TYPE_CGROUP_SOCK_ADDR);
 	(void)bpf_program__set_expected_attach_type(connects,
 						    (enum bpf_attach_type)ATTACH_UNIX_CONNECT);
+	(void)bpf_program__set_autoload(connects, hooked);
 	r = share(from, e->local);
 	r = r ?: unix_bpf__load(e->local);
-	return r ?: attach(e);
-}
-
-void events_unix_open(struct events *e)
-{
-	int r = load(e);
-
-	events_fact(e, FACT, WAY, r ? events_complaint(r) : NULL);
+	if (!r && hooked)
+		r = attach_connect(e);
+	r = r ?: unix_bpf__attach(e->local);
 	if (r)
 		events_unix_close(e);
+	return r;
+}
+
+/* Where connect() cannot be seen, walks find what it opened, as they find what is old. */
+void events_unix_open(struct events *e)
+{
+	int connects = load(e, true), said = connects ? load(e, false) : 0;
+
+	events_fact(e, "who opens a Unix socket, and where to", "cgroup/connect_unix",
+		    connects ? events_complaint(connects) : NULL);
+	events_fact(e, "what is said on Unix sockets", "tp_btf/sock_{send,recv}_length",
+		    said ? events_complaint(said) : NULL);
 }
 
 void events_unix_close(struct events *e)
@@ -102,8 +103,11 @@ void events_look_over(struct events *e)
 {
 	LIBBPF_OPTS(bpf_test_run_opts, opts);
 
-	if (e->local)
-		(void)bpf_prog_test_run_opts(bpf_program__fd(e->local->progs.look_over), &opts);
+	if (!e->local)
+		return;
+	(void)bpf_prog_test_run_opts(bpf_program__fd(e->local->progs.look_over), &opts);
+	if (!e->local->links.on_unix_connect && ++e->looks % WALK_ROUNDS == 0)
+		(void)events_adopt(e);
 }
 
 int events_ask_unix(const struct events *e, uint64_t cookie, struct unix_question *ret)
