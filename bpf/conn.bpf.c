@@ -7,6 +7,7 @@
  * owner is read there and nowhere else.  The hook runs under the socket's lock.
  */
 #include "slot.bpf.h"
+#include "snapshot.bpf.h"
 
 static __always_inline void opened(const struct sock *sk)
 {
@@ -25,6 +26,8 @@ static __always_inline void opened(const struct sock *sk)
 	fill_remote(s, &sk->__sk_common);
 	fill_owner(s);
 	slot_unlock(s);
+	if (cfg_evidence != TIER_OFF)
+		take_snapshot(&connects, index, s->gen);
 }
 
 static __always_inline void established(const struct sock *sk, struct slot *s)

@@ -48,6 +48,7 @@ enum wire {
 #define SLOT_BUSY	0x20	/* a request is being worked on or answered */
 #define SLOT_EDGE	0x40	/* a request was acknowledged, its answer has not begun */
 #define SLOT_SYNC	0x80	/* the last request counted ended in Sync, not in Query */
+#define SLOT_USING	0x80	/* MySQL: another database was asked for, and not granted yet */
 
 /* How far PostgreSQL's answers were read: a message's header split over segments. */
 struct postgresql_notes {
@@ -141,16 +142,36 @@ enum statement_which {
 struct statement {
 	__u32 gen;
 	__u32 size;		/* of the whole text */
-	__u32 copied;		/* bytes valid in `bytes`; 0: prepared earlier, not known */
-	__u32 name;		/* hash of the name it was prepared under */
+	__u32 copied;		/* bytes valid in `bytes`; 0: prepared earlier, or no statement */
+	__u32 call;		/* 1: no statement but a function, called by its number */
+	__u64 name;		/* it was prepared under: a hash, or MySQL's number; 0 none */
 	__u8 bytes[STATEMENT_MAX];
 };
 
-_Static_assert(sizeof(struct statement) == 16 + STATEMENT_MAX, "struct statement is ABI");
+_Static_assert(sizeof(struct statement) == 24 + STATEMENT_MAX, "struct statement is ABI");
 
 /*
- * Who sent the statement that opened the transaction: thread, goroutine, and what
- * unwinding its stack needs.  Keyed by slot.
+ * Where the text lies of a statement that was prepared under a name: evidence, so the
+ * oldest of the host go first.  What is under the key of another epoch is forgotten.
+ */
+#define PREPARED_MAX 4096
+
+struct prepared_key {
+	__u32 slot, gen;
+	__u32 epoch;
+	__u32 pad;
+	__u64 name;
+};
+
+/* Of each slot: which names are still good. */
+struct prepared_note {
+	__u32 epoch;		/* moves on when one may mean another text than we think */
+	__u32 until;		/* slot.queries; an error before that may be a preparation's */
+};
+
+/*
+ * Who sent the statement that opened the transaction, or connected: thread, goroutine,
+ * and what unwinding the stack needs.  Keyed by slot.
  */
 #define SNAPSHOT_BYTES 8192
 
@@ -183,6 +204,7 @@ enum rec_type {
 	REC_GO_HANDLE = 8,	/* struct rec_go_handle */
 	REC_OPAQUE = 9,		/* struct rec_hdr: encrypted or compressed from here on */
 	REC_PATH = 10,		/* struct rec_path */
+	REC_DATABASE = 20,	/* struct rec_startup: the command that changed it; empty: not known */
 };
 
 struct rec_hdr {
@@ -291,6 +313,7 @@ struct shared {
 	X(TX_DEEP, tx_deep, "requests not followed: too many before their answers")                \
 	X(STARTUP_LOST, startup_lost, "user and database unknown: start-up packet not readable")   \
 	X(STATEMENT_LOST, statement_lost, "statements not kept: no room or not readable")          \
+	X(PREPARED_LOST, prepared_lost, "statements not known: prepared unseen, or too many were")   \
 	X(SNAPSHOT_LOST, snapshot_lost, "stacks not kept: no room")                                \
 	X(ADOPT_CLASH, adopt_clash, "connections that closed while they were being adopted")       \
 	X(UNIX_CLASH, unix_clash, "messages not read: two threads on one Unix socket")             \

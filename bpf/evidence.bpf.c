@@ -10,40 +10,8 @@
  */
 #include "slot.bpf.h"
 #include "sent.bpf.h"
+#include "snapshot.bpf.h"
 
-const volatile __u32 cfg_evidence = TIER_OFF;
-
-#define GOID_AT	     152	/* in Go's g, since 1.10 */
-#define GOID_AT_1_23 160
-
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 4096);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, __u32);
-	__type(value, struct stack_snapshot);
-} snapshots SEC(".maps");
-
-/* An empty one, copied in when a connection keeps its first. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct stack_snapshot);
-} no_snapshot SEC(".maps");
-
-static __always_inline struct stack_snapshot *snapshot_of(__u32 index)
-{
-	struct stack_snapshot *kept = bpf_map_lookup_elem(&snapshots, &index);
-	__u32 zero = 0;
-
-	if (kept)
-		return kept;
-	kept = bpf_map_lookup_elem(&no_snapshot, &zero);
-	if (kept)
-		bpf_map_update_elem(&snapshots, &index, kept, BPF_ANY);
-	return bpf_map_lookup_elem(&snapshots, &index);
-}
 
 #define OPENING	    12	/* bytes that show the first word */
 #define CALL_WRITE  1	/* x86's numbers */
@@ -87,70 +55,6 @@ static __always_inline bool is_manual(const struct slot *s)
 	return s->protocol == WIRE_MYSQL && s->my.caps & MYSQL_MANUAL;
 }
 
-static __always_inline void take_registers(struct stack_snapshot *kept, struct task_struct *task)
-{
-#ifdef __TARGET_ARCH_x86
-	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
-
-	kept->ip = regs->ip;
-	kept->sp = regs->sp;
-	kept->bp = regs->bp;
-	kept->bx = regs->bx;
-	kept->r12 = regs->r12;
-	kept->r13 = regs->r13;
-	kept->r14 = regs->r14;
-	kept->r15 = regs->r15;
-#endif
-}
-
-/* Go keeps its g in thread-local storage, right below the base. */
-static __always_inline void take_goroutine(struct stack_snapshot *kept, struct task_struct *task)
-{
-#ifdef __TARGET_ARCH_x86
-	__u64 g = 0;
-
-	kept->goroutine[0] = kept->goroutine[1] = 0;
-	if (bpf_probe_read_user(&g, sizeof(g), (void *)(task->thread.fsbase - 8)) || !g)
-		return;
-	bpf_probe_read_user(&kept->goroutine[0], 8, (void *)(g + GOID_AT));
-	bpf_probe_read_user(&kept->goroutine[1], 8, (void *)(g + GOID_AT_1_23));
-#endif
-}
-
-/* The top of a stack may be shorter than what is asked for: less, then. */
-static __always_inline __u32 take_stack(struct stack_snapshot *kept)
-{
-	const void *sp = (const void *)kept->sp;
-
-	if (!bpf_probe_read_user(kept->bytes, SNAPSHOT_BYTES, sp))
-		return SNAPSHOT_BYTES;
-	if (!bpf_probe_read_user(kept->bytes, SNAPSHOT_BYTES / 4, sp))
-		return SNAPSHOT_BYTES / 4;
-	if (!bpf_probe_read_user(kept->bytes, SNAPSHOT_BYTES / 16, sp))
-		return SNAPSHOT_BYTES / 16;
-	return 0;
-}
-
-/* Keeps who sends on the connection now.  Always 0. */
-__noinline int keep_snapshot(__u32 index, __u32 gen)
-{
-	struct task_struct *task = bpf_get_current_task_btf();
-	struct stack_snapshot *kept = snapshot_of(index);
-
-	if (!kept) {
-		count(COUNT_SNAPSHOT_LOST);
-		return 0;
-	}
-	kept->gen = gen;
-	kept->tid = (__u32)bpf_get_current_pid_tgid();
-	kept->ns = bpf_ktime_get_ns();
-	bpf_get_current_comm(kept->thread, sizeof(kept->thread));
-	take_registers(kept, task);
-	take_goroutine(kept, task);
-	kept->len = take_stack(kept);
-	return 0;
-}
-
 SEC("tp_btf/sock_send_length")
 int BPF_PROG(on_send, struct sock *sk, int ret, int flags)
 {
@@ -166,5 +70,6 @@ int BPF_PROG(on_send, struct sock *sk, int ret, int flags)
 		return 0;
 	if (cfg_evidence == TIER_TRANSACTIONS && !is_manual(s) && !opens(sk, ret))
 		return 0;
-	return keep_snapshot(index, s->gen);
+	take_snapshot(&snapshots, index, s->gen);
+	return 0;
 }

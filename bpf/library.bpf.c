@@ -11,11 +11,10 @@
  * These programs can be preempted: what they write is the thread's own.
  */
 #include "slot.bpf.h"
+#include "snapshot.bpf.h"
 #include "statement.bpf.h"
 
 #define SAID_FOR_NS 1000000000ULL	/* what was said longer ago was never sent */
-
-int keep_snapshot(__u32 index, __u32 gen);
 
 struct said {
 	__u64 ns;
@@ -299,7 +298,7 @@ int BPF_PROG(on_said_sent, struct sock *sk, int ret, int flags)
 	if (s->phase == PHASE_BLIND && s->flags & SLOT_TLS &&
 	    bpf_ktime_get_ns() - now->ns < SAID_FOR_NS) {
 		keep_said(index, s, now);
-		keep_snapshot(index, s->gen);
+		take_snapshot(&snapshots, index, s->gen);
 	}
 	bpf_map_delete_elem(&said, &tid);
 	return 0;

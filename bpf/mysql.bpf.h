@@ -24,10 +24,15 @@ static __always_inline bool mysql_is_between(const struct slot *s)
 	return (s->my.step & STEP_MASK) == STEP_LENGTH;
 }
 
-static __always_inline void mysql_lose(struct slot *s)
+static __always_inline void mysql_lose(struct slot *s, __u32 index)
 {
 	__u8 caps = s->my.caps & ~(CAP_FULL | CAP_MULTI);
 
+	forget_prepared(index);
+	if (s->protocol == WIRE_MYSQL && s->flags & SLOT_USING) {
+		s->flags &= ~SLOT_USING;
+		mysql_report_use(index, 0);
+	}
 	s->flags |= SLOT_UNFRAMED;
 	s->flags &= ~SLOT_BUSY;
 	s->status = 0;
@@ -80,6 +85,8 @@ static __always_inline bool mysql_count(struct sock *sk, struct slot *s, __u32 i
 	s->my.caps = w->caps;
 	s->my.step = (s->my.step & STEP_MASK) | w->have << STEP_BITS;
 	s->tx_msg = w->have ? w->head : seq + w->at.off;
+	if (w->uses)
+		s->flags |= SLOT_USING;
 	*ret = w;
 	return true;
 }
@@ -102,6 +109,11 @@ static __always_inline void mysql_note(struct slot *s, __u32 index, const struct
 	if (w->let_in || s->flags & SLOT_UNFRAMED)
 		s->phase = PHASE_READY;
 	s->status = w->status;
+	if (s->flags & SLOT_USING && w->answered) {
+		s->flags &= ~SLOT_USING;
+		if (!w->failed)
+			mysql_report_use(index, 1);
+	}
 	if (w->prepared)
 		statement_named(index, w->prepared);
 	if (w->unsaid && w->status == 'T')
@@ -150,7 +162,7 @@ static __always_inline void mysql_follow(struct sock *sk, struct sk_buff *skb, s
 		w = mysql_walk_answer(sk, skb, g);
 	if (!w) {
 		count(COUNT_RX_LOST);
-		mysql_lose(s);
+		mysql_lose(s, index);
 		return;
 	}
 	mysql_take(s, w);
@@ -191,7 +203,7 @@ static __always_inline __u8 mysql_greeted(struct sock *sk, struct sk_buff *skb, 
 }
 
 /* A client of which we know nothing must speak MySQL to the byte; others only lost us. */
-static __always_inline void mysql_lose_count(struct slot *s)
+static __always_inline void mysql_lose_count(struct slot *s, __u32 index)
 {
 	const struct mysql_asked *w = mysql_asked();
 
@@ -200,7 +212,7 @@ static __always_inline void mysql_lose_count(struct slot *s)
 		return;
 	}
 	count(w && w->deep ? COUNT_TX_DEEP : COUNT_TX_UNREADABLE);
-	mysql_lose(s);
+	mysql_lose(s, index);
 	s->my.step = 0;
 	s->flags |= SLOT_UNCOUNTED;
 }
@@ -213,7 +225,7 @@ static __noinline void mysql_hear_client(struct sock *sk, struct slot *s, const 
 	bool greeted = s->phase == PHASE_NEGOTIATE;
 
 	if (!mysql_count(sk, s, index, g->ack, &w)) {
-		mysql_lose_count(s);
+		mysql_lose_count(s, index);
 		if (greeted)
 			s->phase = PHASE_BLIND;
 		return;

@@ -83,6 +83,7 @@ static __always_inline void mysql_hear_error(struct mysql_walk *w, __u32 code)
 	mysql_pass_rest(w);
 	if (code == PROGRESS)
 		return;
+	w->failed = 1;
 	if (kind == ANSWER_DOUBTFUL || kind == ANSWER_LOGIN || w->caps & CAP_MULTI ||
 	    mysql_rolls_back(code) || (w->status == 'I' && w->caps & CAP_MANUAL))
 		w->status = 0;
@@ -96,9 +97,11 @@ static __always_inline void mysql_hear_columns(struct mysql_walk *w, __u8 follow
 	mysql_pass_rest(w);
 }
 
-/* The number of columns is known. */
+/* The number of columns is known.  One byte more was agreed on where we were not there. */
 static __always_inline void mysql_counted(struct mysql_walk *w)
 {
+	if (w->left == 1 && !(w->caps & CAP_META_FIRST))
+		w->caps |= CAP_META_LAST;
 	if (w->caps & CAP_META_LAST) {
 		w->step = STEP_META;
 		return;
@@ -450,7 +453,7 @@ static long mysql_answer_step(__u64 i, struct answer *a)
 	if (w->step == STEP_LENGTH && n >= HEADER_AND_FIRST) {
 		w->at.off += 4;
 		mysql_begin_packet(w, le32(p) & 0xffffff, p[3]);
-		if (w->part == PART_FIRST && RUN_KIND(w->asked) == ANSWER_PREPARED && n >= 9)
+		if (w->part == PART_FIRST && RUN_KIND(w->asked) == ANSWER_PREPARED && n >= 9 && !p[4])
 			w->prepared = le32(p + 5);
 		p += 4;
 		if (w->step == STEP_FIRST && mysql_hear_end(w, p, n - 4))

@@ -221,4 +221,30 @@ static __always_inline void mysql_hear_change(struct slot *s, __u32 index,
 	__builtin_memset(b->bytes, 0, LOGIN_MAX);
 }
 
+/*
+ * The database may be another by now: the one of the command that was kept, if that was
+ * granted, or one that is not known.  Always 0.
+ */
+__noinline int mysql_report_use(__u32 index, __u32 granted)
+{
+	const struct mysql_use *use = bpf_map_lookup_elem(&mysql_uses, &index);
+	const struct slot *s = bpf_map_lookup_elem(&slots, &index);
+	struct rec_startup *r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
+
+	if (!r || !s) {
+		count(COUNT_STARTUP_LOST);
+		if (r)
+			bpf_ringbuf_discard(r, 0);
+		return 0;
+	}
+	fill_hdr(&r->hdr, REC_DATABASE, sizeof(*r), index, s);
+	__builtin_memset(r->bytes, 0, sizeof(r->bytes));
+	r->size = r->copied = USE_MAX;
+	if (!granted || !use || bpf_probe_read_kernel(r->bytes, USE_MAX, use->command))
+		r->bytes[0] = 0;
+	bpf_ringbuf_submit(r, wake_flags());
+	bpf_map_delete_elem(&mysql_uses, &index);
+	return 0;
+}
+
 #endif

@@ -98,6 +98,7 @@ struct mysql_asked {
 	__u8 at_work;		/* in a transaction, or any statement opens one */
 	__u8 strict;		/* no packet may go on with one that we did not see */
 	__u8 names;		/* `login` was found */
+	__u8 uses;		/* another database was asked for */
 	__u8 deep;		/* more commands than can be remembered */
 	__u8 bad;		/* not the protocol's bytes, or not readable */
 };
@@ -108,6 +109,20 @@ struct {
 	__type(key, __u32);
 	__type(value, struct mysql_asked);
 } mysql_requests SEC(".maps");
+
+#define USE_MAX 256	/* a power of two */
+
+struct mysql_use {
+	__u8 command[USE_MAX];	/* ends with 0; empty: not known */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u32);
+	__type(value, struct mysql_use);
+} mysql_uses SEC(".maps");
 
 static __always_inline struct mysql_asked *mysql_asked(void)
 {
@@ -192,9 +207,11 @@ static __always_inline __u32 mysql_first_word(const __u8 *p, __u32 n)
 }
 
 #define COM_QUERY	 0x03
+#define COM_INIT_DB	 0x02
 #define COM_CHANGE_USER	 0x11
 #define COM_STMT_PREPARE 0x16
 #define COM_STMT_EXECUTE 0x17
+#define COM_RESET	 0x1f
 #define COM_STMT_BULK	 0xfa
 
 /* How the server answers the command at `p`; `n` bytes are there, one at least. */
@@ -230,10 +247,10 @@ static __always_inline __u8 mysql_kind(struct mysql_asked *w, const __u8 *p, __u
 	case 0x06:	/* DROP_DB */
 	case 0x07:	/* REFRESH */
 	case 0x08:	/* SHUTDOWN */
-	case 0x1f:	/* RESET_CONNECTION */
+	case COM_RESET:
 		return ANSWER_DOUBTFUL;
 	case 0x00:	/* SLEEP and the others that are answered with OK, EOF or an error */
-	case 0x02:	/* INIT_DB */
+	case COM_INIT_DB:
 	case 0x0a:	/* PROCESS_INFO */
 	case 0x0b:	/* CONNECT */
 	case 0x0c:	/* PROCESS_KILL */
@@ -259,6 +276,20 @@ static __always_inline void mysql_note_login(struct mysql_asked *w, __u32 length
 	w->length = length;
 }
 
+/* How many preparations have not been answered: of several, a number names none. */
+static __always_inline __u32 mysql_prepares(__u32 queue)
+{
+	__u32 n = 0;
+
+	for (__u32 shift = 0; shift < 32; shift += RUN_BITS) {
+		__u32 run = queue >> shift & RUN_MASK;
+
+		if (RUN_KIND(run) == ANSWER_PREPARED)
+			n += RUN_COUNT(run);
+	}
+	return n;
+}
+
 /*
  * Keeps the text of what may matter once somebody asks: all in a transaction, and
  * outside of one what may begin it.
@@ -269,7 +300,7 @@ static __always_inline void mysql_keep(struct mysql_asked *w, const __u8 *p, __u
 	__u32 seq = w->seq + w->at.off + 1, size = length - 1, name = 0;
 
 	if (p[0] == COM_STMT_PREPARE)
-		name = NAME_TO_COME;
+		name = mysql_prepares(w->asked) == 1 ? NAME_TO_COME : 0;
 	else if (!w->at_work && !(p[0] == COM_QUERY && mysql_may_begin(w->word)))
 		return;
 	if ((p[0] == COM_STMT_EXECUTE || p[0] == COM_STMT_BULK) && n > 4) {
@@ -285,11 +316,45 @@ static __always_inline void mysql_keep(struct mysql_asked *w, const __u8 *p, __u
 	keep_text(w->sk, w->index, seq, size, name);
 }
 
+/* "use" and what may stand behind it: a blank, or a quoted name. */
+static __always_inline bool mysql_is_use(__u32 word)
+{
+	__u8 next = word >> 24;
+
+	return (word & 0xffffff) == (WORD('u', 's', 'e', 0)) &&
+	       (next == ' ' || next == '`' || next == ('\t' | 0x20) || next == ('\n' | 0x20));
+}
+
+/*
+ * Another database is asked for.  The command is kept until it is granted; of several in
+ * one flight the answer would not say which.
+ */
+static __always_inline void mysql_keep_use(struct mysql_asked *w, __u8 command, __u32 length,
+					   bool alone)
+{
+	struct buffer *b;
+	__u32 n;
+
+	if (command != COM_INIT_DB && !(command == COM_QUERY && mysql_is_use(w->word)))
+		return;
+	w->uses = 1;
+	w->at.size = 0;		/* the buffer is used for it */
+	n = alone && length < USE_MAX ? read_sent(w->sk, w->seq + w->at.off, USE_MAX) : 0;
+	b = own_buffer();
+	if (!b)
+		return;
+	b->bytes[n < length ? 0 : length & (USE_MAX - 1)] = 0;
+	if (bpf_map_update_elem(&mysql_uses, &w->index, b, BPF_ANY))
+		count(COUNT_STARTUP_LOST);
+}
+
 /* One packet: its header was read, its body begins at w->at.off and, `n` bytes of it, at `p`. */
 static __always_inline void mysql_hear_request(struct mysql_asked *w, const __u8 *p, __u32 n)
 {
 	__u32 length = w->head & 0xffffff, number = w->head >> 24;
 	__u8 kind = ANSWER_NONE;
+	__u8 command = n ? p[0] : 0;
+	bool alone = !w->asked;
 
 	if (w->part == PART_FILE) {
 		w->part = length ? PART_FILE : PART_FIRST;
@@ -300,6 +365,8 @@ static __always_inline void mysql_hear_request(struct mysql_asked *w, const __u8
 		kind = length && n ? mysql_kind(w, p, n) : ANSWER_UNKNOWN;
 		if (length && n && p[0] == COM_CHANGE_USER)
 			mysql_note_login(w, length);
+		if (length && n && (p[0] == COM_CHANGE_USER || p[0] == COM_RESET))
+			forget_prepared(w->index);	/* numbers may begin anew */
 	} else {
 		w->bad |= w->strict;
 	}
@@ -308,6 +375,8 @@ static __always_inline void mysql_hear_request(struct mysql_asked *w, const __u8
 		w->bad = w->deep = 1;
 	if (kind != ANSWER_NONE && !w->bad)
 		mysql_keep(w, p, n, length);
+	if ((kind == ANSWER_RESULT || kind == ANSWER_DOUBTFUL) && !w->bad)
+		mysql_keep_use(w, command, length, alone);
 	if (w->part == PART_NONE && w->asked)
 		w->part = PART_FIRST;
 	w->at.off += length;

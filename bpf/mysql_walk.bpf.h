@@ -40,7 +40,7 @@ struct mysql_walk {
 	__u8 part, step, skip, half, caps, status;
 	__u8 unsaid;		/* what opened a transaction is not among the texts that are kept */
 	__u8 afresh;		/* the next packet must be an answer's first */
-	__u8 let_in, greeted, refused, bad;
+	__u8 let_in, greeted, refused, failed, bad;
 };
 
 struct {

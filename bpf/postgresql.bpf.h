@@ -40,6 +40,8 @@ struct walk {
 	__u32 marks;		/* ReadyForQuery seen, or requests that ask for one */
 	__u32 backend_pid;
 	__u32 first;		/* bytes that were read at the very beginning */
+	__u32 said;		/* 1 more than where the last statement is; 0: none, or kept */
+	__u64 name;		/* it was prepared under, hashed; 0 none */
 	__u8 head[4] __attribute__((aligned(4)));	/* of a message cut by the end: its length, */
 	__u8 type;		/* its type */
 	__u8 have;		/* and how many bytes of its header were there */
@@ -48,6 +50,9 @@ struct walk {
 	__u8 answer;		/* something of an answer came after the last mark */
 	__u8 copy;		/* the server awaits COPY data */
 	__u8 sync;		/* the last request counted was a Sync */
+	__u8 parsed;		/* preparations that succeeded, up to 2 */
+	__u8 failed;		/* an error is among the answers */
+	__u8 renamed;		/* PREPARE, as a statement, gave a name to what we do not know */
 	__u8 bad;		/* not the protocol's bytes, or not readable */
 };
 
@@ -108,10 +113,28 @@ static __always_inline bool fill_answer(struct answer *a, struct walk *w, struct
 	return answer_read(a, b, w->at.off + kept - w->kept, kept, n);
 }
 
-/* What a message of the server's means; its first bytes are at `p`. */
-static __always_inline void hear_message(struct walk *w, const __u8 *p, __u32 size)
+/* CommandComplete: is it PREPARE's?  `n` bytes of it are at `p`. */
+static __always_inline bool is_prepare(const __u8 *p, __u32 n, __u32 size)
+{
+	return size == 4 + sizeof("PREPARE") && (n < 9 || be32(p + 5) == 0x50524550);
+}
+
+/* What a message of the server's means; `n` of its bytes are at `p`. */
+static __always_inline void hear_message(struct walk *w, const __u8 *p, __u32 n, __u32 size)
 {
 	switch (p[0]) {
+	case '1':
+		w->parsed = w->parsed ? 2 : 1;
+		w->answer = 1;
+		break;
+	case 'C':
+		w->renamed |= is_prepare(p, n, size);
+		w->answer = 1;
+		break;
+	case 'E':
+		w->failed = 1;
+		w->answer = 1;
+		break;
 	case 'Z':
 		w->marks++;
 		w->status = p[5];
@@ -161,7 +184,7 @@ static __always_inline long heed(struct walk *w, const struct buffer *b)
 		w->have = n;
 		return 1;
 	}
-	hear_message(w, p, size);
+	hear_message(w, p, n, size);
 	w->at.off += 1 + size;
 	return 0;
 }
@@ -228,7 +251,46 @@ static __always_inline struct walk *read_answer(struct sock *sk, struct sk_buff 
 struct asked {
 	__u64 sk;
 	__u32 seq;		/* TCP sequence of offset 0 */
+	__u32 index, gen;	/* of the slot */
+	__u32 before;		/* answers to come before these requests' */
 };
+
+#define NAMES 140	/* a message's header and two names, of which the second is wanted */
+
+/* It is kept at once: further on in the same flight there may be another. */
+static __always_inline void keep_named(const struct asked *q, struct walk *w)
+{
+	__u32 seq = q->seq + w->at.off;
+
+	w->at.size = w->first = 0;	/* the buffer is used for it */
+	w->said = 0;
+	if (keep_statement(q->sk, q->index, q->gen, seq, 0))
+		remember_prepared(q->index, q->before + w->marks + 1);
+	else
+		forget_prepared(q->index);
+}
+
+/* Which message is the last that says what is run, and under which name. */
+static __always_inline void note_request(const struct asked *q, struct walk *w,
+					 const struct buffer *b, __u8 type)
+{
+	__u32 at = w->at.off - w->at.base;
+	__u64 name = 0;
+
+	if (at >= CHUNK)
+		return;
+	at += HEADER;
+	if (type == 'B')
+		at = b->bytes[at] ? end_of_name(at) : at + 1;
+	if ((type == 'P' || type == 'B') && at && at < BUFFER)
+		name = b->bytes[at] ? hash_name(at) : UNNAMED;
+	if (type == 'B' && name && name == w->name)
+		return;
+	w->name = name;
+	w->said = w->at.off + 1;
+	if (type == 'P' && name != UNNAMED)
+		keep_named(q, w);
+}
 
 /* One request message.  Returns 1 to stop. */
 static long request_message(__u64 i, struct asked *q)
@@ -237,11 +299,12 @@ static long request_message(__u64 i, struct asked *q)
 	struct buffer *b = own_buffer();
 	__u32 n, size;
 	const __u8 *p;
+	__u8 type;
 
 	if (!b || !w || w->at.off >= w->at.end)
 		return 1;
 	w->bad = 1;
-	if (!at_hand(&w->at, HEADER)) {
+	if (!at_hand(&w->at, NAMES)) {
 		n = read_sent(q->sk, q->seq + w->at.off, w->at.off ? CHUNK : cfg_statement_bytes);
 		w->at.base = w->at.off;
 		w->at.size = n < CHUNK ? n : CHUNK;
@@ -254,9 +317,12 @@ static long request_message(__u64 i, struct asked *q)
 	if (!known(p[0], LETTERS_TX, 0) || size < 4 || size > MESSAGE_MAX)
 		return 1;
 	w->bad = 0;
-	if (p[0] == 'Q' || p[0] == 'S' || p[0] == 'F') {
+	type = p[0];
+	if (type == 'Q' || type == 'P' || type == 'B' || type == 'F')
+		note_request(q, w, b, type);
+	if (type == 'Q' || type == 'S' || type == 'F') {
 		w->marks++;
-		w->sync = p[0] == 'S';
+		w->sync = type == 'S';
 	}
 	w->at.off += 1 + size;
 	return 0;
@@ -270,13 +336,16 @@ static long request_message(__u64 i, struct asked *q)
  * the server ends with a mark.  Returns the bytes walked in the upper half, and
  * in the lower the count and ASKED_SYNC when the last one was a Sync.
  */
-__noinline __u64 count_requests(__u64 sk, __u32 seq, __u32 ack)
+__noinline __u64 count_requests(__u64 sk, __u32 index, __u32 seq, __u32 ack)
 {
-	struct asked q = { .sk = sk, .seq = seq };
+	const struct slot *s = bpf_map_lookup_elem(&slots, &index);
+	struct asked q = { .sk = sk, .seq = seq, .index = index };
 	struct walk *w = walk_begin(WALK_REQUESTS);
 
-	if (!w)
+	if (!w || !s)
 		return ASKED_UNREADABLE;
+	q.gen = s->gen;
+	q.before = s->flags & SLOT_UNCOUNTED ? 255 : s->pending;
 	w->at.end = ack - seq;
 	bpf_loop(w->at.end / HEADER + 2, request_message, &q, 0);
 	if (w->bad)
@@ -293,19 +362,45 @@ static __always_inline int hear_requests(struct sock *sk, struct slot *s, __u32 
 
 	if ((__s32)(ack - seq) <= 0)
 		return 0;	/* still inside a message that was counted */
-	asked = count_requests(address_of(sk), seq, ack);
+	asked = count_requests(address_of(sk), index, seq, ack);
 	if (asked == ASKED_UNREADABLE) {
 		count(COUNT_TX_UNREADABLE);
+		forget_prepared(index);
 		return -1;
 	}
 	s->tx_msg = seq + (asked >> 32);
 	w = walk_of(WALK_REQUESTS);
-	keep_statement(address_of(sk), index, s->gen, seq, w ? w->first : 0);
+	if (w && w->said)
+		keep_statement(address_of(sk), index, s->gen, seq + w->said - 1,
+			       w->said == 1 ? w->first : 0);
 	if (asked & 0xffff)
 		s->flags = asked & ASKED_SYNC ? s->flags | SLOT_SYNC : s->flags & ~SLOT_SYNC;
 	return asked & 0xffff;
 }
 
+/*
+ * Outside a transaction requests are not read, but for what was prepared under a name.
+ * Most drivers prepare under none, again for each statement.
+ */
+static __always_inline bool prepared_named(struct sock *sk, const struct slot *s,
+					   const struct walk *w)
+{
+	struct buffer *b = own_buffer();
+
+	if (!w->parsed)
+		return false;
+	return w->parsed > 1 || !b || read_sent(address_of(sk), s->tx_msg, HEADER + 1) <= HEADER ||
+	       b->bytes[0] != 'P' || b->bytes[HEADER];
+}
+
+/* Whether the names of prepared statements still mean what they did. */
+static __always_inline void check_names(const struct slot *s, __u32 index, const struct walk *w)
+{
+	if (w->renamed)
+		forget_prepared(index);
+	else if (w->failed)
+		doubt_prepared(index, s->queries);
+}
 
 /* pg.type while the thread is lost: something came, and it did not end in a mark. */
 #define MIDST 1
@@ -315,8 +410,9 @@ static __always_inline int hear_requests(struct sock *sk, struct slot *s, __u32 
  * unheard, and the count begins anew.  Of several only their answers can tell which are
  * still open.
  */
-static __always_inline void postgresql_lose(struct slot *s)
+static __always_inline void postgresql_lose(struct slot *s, __u32 index)
 {
+	forget_prepared(index);
 	if (s->pending == 1) {
 		s->pending = 0;
 		s->flags |= SLOT_UNCOUNTED;
@@ -347,8 +443,8 @@ static __always_inline void note_tail(struct sk_buff *skb, struct slot *s, const
  * `ret_whole` when the segment ends in a mark.
  */
 static __always_inline const struct walk *hear(struct sock *sk, struct sk_buff *skb,
-					       struct slot *s, const struct segment *g,
-					       bool *ret_whole)
+					       struct slot *s, __u32 index,
+					       const struct segment *g, bool *ret_whole)
 {
 	bool framed = !(s->flags & SLOT_UNFRAMED);
 	const struct walk *w;
@@ -361,7 +457,7 @@ static __always_inline const struct walk *hear(struct sock *sk, struct sk_buff *
 	w = read_answer(sk, skb, s, g, !framed);
 	if (framed && !w) {
 		count(COUNT_RX_LOST);
-		postgresql_lose(s);
+		postgresql_lose(s, index);
 	}
 	if (w)
 		*ret_whole = w->marks && !w->answer && !w->have && w->at.off == w->at.end;
@@ -419,12 +515,13 @@ static __always_inline void converse(struct sock *sk, struct sk_buff *skb, struc
 	int asked = 0;
 
 	if (g->len)
-		w = hear(sk, skb, s, g, &whole);
+		w = hear(sk, skb, s, index, g, &whole);
 	if (w)
 		answered = w->marks;
 	/* One answer from idle to idle: nothing a count could add. */
 	plain = authenticating || (whole && answered == 1 && before == 'I' && s->status == 'I' &&
-				   !s->pending && !(s->flags & SLOT_UNCOUNTED));
+				   !s->pending && !(s->flags & SLOT_UNCOUNTED) &&
+				   !prepared_named(sk, s, w));
 	if (g->advanced && plain)
 		s->tx_msg = g->ack;
 	else if (g->advanced)
@@ -435,6 +532,8 @@ static __always_inline void converse(struct sock *sk, struct sk_buff *skb, struc
 					     : s->flags & SLOT_EDGE && s->tx_msg == s->tx_next));
 	else if (!authenticating && !g->advanced)
 		s->flags |= SLOT_UNCOUNTED;	/* an answer that nobody asked for here */
+	if (w)
+		check_names(s, index, w);
 	if (w && w->copy && s->flags & SLOT_SYNC)
 		s->flags |= SLOT_UNCOUNTED;	/* COPY swallows a Sync */
 	if (answered || (w && w->answer) || g->advanced)

@@ -28,23 +28,35 @@ static __always_inline struct statement *room_of(__u32 index)
 	return bpf_map_lookup_elem(&statements, &key);
 }
 
-/* Hashes the name that begins at `at`; returns where the next field begins, 0: too long. */
-static __always_inline __u32 hash_name(const struct buffer *b, __u32 at, __u32 *ret)
+struct prepared_map prepared SEC(".maps");
+struct prepared_notes_map prepared_notes SEC(".maps");
+
+/* Hashes the name that begins at `at` in the buffer; 0: too long. */
+__noinline __u64 hash_name(__u32 at)
 {
-	__u32 hash = 2166136261;	/* FNV-1a */
+	__u32 zero = 0;
+	struct buffer *b = bpf_map_lookup_elem(&buffers, &zero);
+	__u64 hash = UNNAMED;	/* FNV-1a */
 
-	for (int i = 0; i < NAME_SCAN; i++, at++) {
-		__u8 c;
+	for (int i = 0; b && i < NAME_SCAN && at < BUFFER; i++, at++) {
+		__u8 c = b->bytes[at];
 
-		if (at >= BUFFER)
-			return 0;
-		c = b->bytes[at];
-		if (!c) {
-			*ret = hash;
-			return at + 1;
-		}
-		hash = (hash ^ c) * 16777619;
+		if (!c)
+			return hash;
+		hash = (hash ^ c) * 0x100000001b3ULL;
 	}
+	return 0;
+}
+
+/* Where the next field begins behind the name at `at`; 0: too long. */
+__noinline __u32 end_of_name(__u32 at)
+{
+	__u32 zero = 0;
+	struct buffer *b = bpf_map_lookup_elem(&buffers, &zero);
+
+	for (int i = 0; b && i < NAME_SCAN && at < BUFFER; i++, at++)
+		if (!b->bytes[at])
+			return at + 1;
 	return 0;
 }
 
@@ -54,7 +66,7 @@ static __always_inline __u32 hash_name(const struct buffer *b, __u32 at, __u32 *
  * `ret_at` is where the text begins, 0 when only the name is known.
  */
 static __always_inline bool is_another(const struct buffer *b, const struct statement *kept,
-				       __u32 *ret_at, __u32 *ret_name)
+				       __u32 *ret_at, __u64 *ret_name)
 {
 	*ret_at = 0;
 	*ret_name = 0;
@@ -63,15 +75,89 @@ static __always_inline bool is_another(const struct buffer *b, const struct stat
 		*ret_at = 5;
 		return true;
 	case 'P':
-		*ret_at = hash_name(b, 5, ret_name);
+		*ret_name = hash_name(5);
+		*ret_at = end_of_name(5);
 		return true;
-	case 'B':	/* a portal's name, then the statement's: the portal's is empty */
-		return b->bytes[5] || !hash_name(b, 6, ret_name) || *ret_name != kept->name;
+	case 'B':	/* a portal's name, then the statement's */
+		*ret_at = end_of_name(5);
+		*ret_name = *ret_at ? hash_name(*ret_at) : 0;
+		*ret_at = 0;
+		return !*ret_name || *ret_name != kept->name;
 	case 'F':
 		return true;
 	default:
 		return false;
 	}
+}
+
+static __always_inline struct prepared_key key_of(__u32 index, const struct statement *kept,
+						  const struct prepared_note *note)
+{
+	return (struct prepared_key){ .slot = index, .gen = kept->gen, .epoch = note->epoch,
+				      .name = kept->name };
+}
+
+/*
+ * What was kept last was prepared under its name.  An error among the next `answers`
+ * may be that of the preparation.  Always 0.
+ */
+__noinline int remember_prepared(__u32 index, __u32 answers)
+{
+	__u32 last = index * 2 + STATEMENT_LAST;
+	const struct statement *kept = bpf_map_lookup_elem(&statements, &last);
+	struct prepared_note *note = bpf_map_lookup_elem(&prepared_notes, &index);
+	const struct slot *s = bpf_map_lookup_elem(&slots, &index);
+	struct prepared_key key;
+
+	if (!kept || !note || !s)
+		return 0;
+	key = key_of(index, kept, note);
+	if (bpf_map_update_elem(&prepared, &key, kept, BPF_ANY)) {
+		count(COUNT_STATEMENT_LOST);
+		forget_prepared(index);
+	}
+	note->until = s->queries + answers;
+	return 0;
+}
+
+/* Any name of the connection may by now be that of another text.  Always 0. */
+__noinline int forget_prepared(__u32 index)
+{
+	__u32 last = index * 2 + STATEMENT_LAST;
+	struct statement *kept = bpf_map_lookup_elem(&statements, &last);
+	struct prepared_note *note = bpf_map_lookup_elem(&prepared_notes, &index);
+
+	if (note)
+		note->epoch++;
+	if (kept && kept->name)
+		kept->name = NO_NAME_NOW;
+	return 0;
+}
+
+/*
+ * An error came, `queries` answers were heard before it: was it a preparation that
+ * failed?  Then its name has no text, or that of an earlier one.  Always 0.
+ */
+__noinline int doubt_prepared(__u32 index, __u32 queries)
+{
+	const struct prepared_note *note = bpf_map_lookup_elem(&prepared_notes, &index);
+
+	if (note && (__s32)(note->until - queries) > 0)
+		forget_prepared(index);
+	return 0;
+}
+
+/* Only its name was sent: that it is used keeps its text from being dropped. */
+static __always_inline void use_prepared(__u32 index, const struct statement *kept)
+{
+	const struct prepared_note *note = bpf_map_lookup_elem(&prepared_notes, &index);
+	struct prepared_key key;
+
+	if (!note)
+		return;
+	key = key_of(index, kept, note);
+	if (!bpf_map_lookup_elem(&prepared, &key))
+		count(COUNT_PREPARED_LOST);
 }
 
 /* The first `n` bytes in the buffer from `at` on are what there is of a text of `size`. */
@@ -91,19 +177,21 @@ static __always_inline void copy_text(struct statement *kept, const struct buffe
 static __always_inline void make_own(struct statement *kept, __u32 gen)
 {
 	if (kept->gen != gen)
-		kept->name = kept->copied = 0;
+		kept->name = kept->copied = kept->call = 0;
 	kept->gen = gen;
 }
 
 /*
- * PostgreSQL: keeps the statement of the request that begins at TCP sequence `seq`,
- * whose first `n` bytes are in the buffer already (0: they have to be read).  Always 0.
+ * PostgreSQL: keeps the statement of the message that begins at TCP sequence `seq`,
+ * whose first `n` bytes are in the buffer already (0: they have to be read).  Returns
+ * 1 when it could.
  */
 __noinline int keep_statement(__u64 address, __u32 index, __u32 gen, __u32 seq, __u32 n)
 {
-	__u32 zero = 0, at, name, size;
+	__u32 zero = 0, at, size;
 	struct buffer *b = bpf_map_lookup_elem(&buffers, &zero);
 	struct statement *kept = room_of(index);
+	__u64 name;
 
 	if (!n)
 		n = read_sent(address, seq, cfg_statement_bytes);
@@ -113,11 +201,14 @@ __noinline int keep_statement(__u64 address, __u32 index, __u32 gen, __u32 seq, 
 		return 0;
 	make_own(kept, gen);
 	if (!is_another(b, kept, &at, &name))
-		return 0;
+		return 1;
 	size = bpf_ntohl(*(__u32 *)(b->bytes + 1)) + 1;
 	kept->name = name;
+	kept->call = b->bytes[0] == 'F';
 	copy_text(kept, b, at, n > at ? n - at : 0, at && size > at ? size - at - 1 : 0);
-	return 0;
+	if (b->bytes[0] == 'B')
+		use_prepared(index, kept);
+	return 1;
 }
 
 /*
@@ -141,7 +232,10 @@ __noinline int keep_text(__u64 address, __u32 index, __u32 seq, __u32 size, __u3
 		return 0;
 	n = size ? read_sent(address, seq, cfg_statement_bytes) : 0;
 	kept->name = name;
+	kept->call = 0;
 	copy_text(kept, b, 0, n, size);
+	if (!size)
+		use_prepared(index, kept);
 	return 0;
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The text of statements, kept inside transactions only: where requests are read
- * anyway to be counted.  What is sent beside the text - values that are bound,
- * passwords - is not copied.
+ * The text of statements, kept inside transactions only, where requests are read
+ * anyway to be counted, and of what is prepared under a name, wherever that is.  What
+ * is sent beside the text - values that are bound, passwords - is not copied.
  */
 #ifndef PLIMSOLL_STATEMENT_BPF_H
 #define PLIMSOLL_STATEMENT_BPF_H
@@ -17,14 +17,38 @@ struct statements_map {
 	__type(value, struct statement);
 };
 
+/* Preparations are rare, and of old ones the text is said to be unknown. */
+struct prepared_map {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, PREPARED_MAX);
+	__type(key, struct prepared_key);
+	__type(value, struct statement);
+};
+
+struct prepared_notes_map {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, SLOTS_DEFAULT);
+	__type(key, __u32);
+	__type(value, struct prepared_note);
+};
+
 extern struct statements_map statements SEC(".maps");
+extern struct prepared_map prepared SEC(".maps");
+extern struct prepared_notes_map prepared_notes SEC(".maps");
 
 extern const volatile __u32 cfg_statement_bytes;	/* at least 256 */
 
 int keep_statement(__u64 address, __u32 index, __u32 gen, __u32 seq, __u32 n);
 int statement_room(__u32 index);
 int keep_text(__u64 address, __u32 index, __u32 seq, __u32 size, __u32 name);
+int remember_prepared(__u32 index, __u32 answers);
+int forget_prepared(__u32 index);
+int doubt_prepared(__u32 index, __u32 queries);
+__u64 hash_name(__u32 at);
+__u32 end_of_name(__u32 at);
 
+#define UNNAMED	     0xcbf29ce484222325ULL	/* what the empty name hashes to */
+#define NO_NAME_NOW  (~0ULL)	/* it had one, which may mean another by now */
 #define NAME_TO_COME (~0U)	/* MySQL: the answer to its preparation brings it */
 
 /* What was prepared last is called that. */
@@ -33,8 +57,10 @@ static __always_inline void statement_named(__u32 index, __u32 name)
 	__u32 last = index * 2 + STATEMENT_LAST;
 	struct statement *kept = bpf_map_lookup_elem(&statements, &last);
 
-	if (kept && kept->name == NAME_TO_COME)
+	if (kept && kept->name == NAME_TO_COME) {
 		kept->name = name;
+		remember_prepared(index, 0);
+	}
 }
 
 /* The one under way was not kept, and what was is another. */
@@ -44,7 +70,7 @@ static __always_inline void statement_unsaid(__u32 index)
 	struct statement *kept = bpf_map_lookup_elem(&statements, &last);
 
 	if (kept)
-		kept->name = kept->copied = kept->size = 0;
+		kept->name = kept->copied = kept->size = kept->call = 0;
 }
 
 /* The statement under way turned out to open a transaction. */

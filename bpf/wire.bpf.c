@@ -61,7 +61,7 @@ static __always_inline bool in_the_middle(const struct slot *s, __u64 n)
 }
 
 /* The kernel's own count says whether every byte passed by us, in order. */
-static __always_inline void check_hole(struct slot *s, const struct tcp_sock *tp)
+static __always_inline void check_hole(struct slot *s, const struct tcp_sock *tp, __u32 index)
 {
 	__u64 missed = tp->bytes_received - s->rx_bytes;
 
@@ -75,9 +75,9 @@ static __always_inline void check_hole(struct slot *s, const struct tcp_sock *tp
 	if (!(s->flags & SLOT_UNFRAMED))
 		count(COUNT_RX_HOLE);
 	if (s->protocol == WIRE_POSTGRESQL)
-		postgresql_lose(s);
+		postgresql_lose(s, index);
 	else
-		mysql_lose(s);	/* not recognised: nothing but these notes to forget */
+		mysql_lose(s, index);	/* not recognised: nothing but these notes to forget */
 }
 
 static __always_inline void note_rtt(struct slot *s, const struct tcp_sock *tp)
@@ -123,7 +123,7 @@ int BPF_PROG(on_segment, struct sock *sk, struct sk_buff *skb)
 		return 0;
 	slot_lock(s);
 	s->last_ns = coarse_ns();
-	check_hole(s, tp);
+	check_hole(s, tp, index);
 	is_mysql = s->protocol == WIRE_MYSQL ||
 		   (s->protocol == WIRE_UNKNOWN && mysql_may_be(sk, s, &g, index));
 	next = is_mysql ? mysql(sk, skb, s, &g, index) : postgresql(sk, skb, s, &g, index);

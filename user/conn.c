@@ -315,6 +315,14 @@ struct conn *conns_apply_slot(struct conns *t, uint32_t index, const struct slot
 	return c;
 }
 
+/* What is not known is empty: rather no database than the one it has left. */
+static void apply_use(struct conn *c, const struct rec_startup *r)
+{
+	memset(c->database, 0, sizeof(c->database));
+	if (c->protocol && c->protocol->use && memchr(r->bytes, '\0', sizeof(r->bytes)))
+		c->protocol->use((const char *)r->bytes, c->database);
+}
+
 static void apply_startup(struct conns *t, const struct rec_startup *r)
 {
 	struct conn *c = &t->table[r->hdr.slot];
@@ -375,6 +383,10 @@ void conns_apply_record(struct conns *t, const struct rec_hdr *rec, size_t len)
 	case REC_PATH:
 		if (rec->len >= sizeof(struct rec_path) && is_about(rec, c))
 			apply_path(c, (const struct rec_path *)rec);
+		break;
+	case REC_DATABASE:
+		if (rec->len >= sizeof(*startup) && is_about(rec, c))
+			apply_use(c, startup);
 		break;
 	case REC_STALLED:
 		if (rec->len >= sizeof(*stalled))

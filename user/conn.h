@@ -71,6 +71,11 @@ struct protocol {
 			char database[static NAME_LEN]);
 	/* Whether such a packet asks for replication.  NULL: a command does. */
 	bool (*replicates)(const uint8_t *bytes, size_t len);
+	/*
+	 * Reads the database out of the command that changed it (REC_DATABASE), which ends
+	 * with NUL.  NULL: there is no such command.
+	 */
+	void (*use)(const char *command, char database[static NAME_LEN]);
 	/* What a client says before it leaves, and what that is called. */
 	const char *goodbye_name;
 	uint8_t goodbye[GOODBYE_MAX];

@@ -63,17 +63,18 @@ REGISTRY(detector);
 #define FINDING_ID_LEN 24
 #define SHAPE_LEN      (STATEMENT_MAX + 8)	/* sql_redact() adds at most 4 */
 
-/* What was asked last inside the transaction, as far as it may be shown. */
+/* What was asked inside the transaction, as far as it may be shown. */
 struct shape {
 	char sql[SHAPE_LEN];	/* "" not known */
+	const char *note;	/* why it is not, in words; NULL: nothing to say */
 	char trace_id[SQL_TRACE_ID_LEN];	/* "" none */
 };
 
-/* Who sent the statement that opened the transaction. */
+/* Who sent the statement that opened the transaction, or else who connected. */
 struct culprit {
+	bool at_connect;
 	uint32_t tid;
 	char thread[16];
-	char language[8];	/* "" unknown */
 	uint64_t goroutine;	/* 0: none */
 	size_t count;		/* frames, innermost first */
 	struct frame frames[];
@@ -90,6 +91,7 @@ struct finding {
 	struct conn conn;
 	struct symptom symptom;
 	struct shape shape;	/* filled in by the caller, on suspicion */
+	char language[8];	/* of the owner, likewise; "" not known */
 	struct culprit *culprit;	/* likewise, malloc'ed, then the table's; NULL not known */
 	uint64_t grace_ns;	/* the least that it was found under: a patient gear later is no excuse */
 	uint64_t suspected_ns, confirmed_ns, ended_ns;

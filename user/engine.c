@@ -36,7 +36,7 @@
 static void on_record(const struct rec_hdr *rec, size_t len, void *arg)
 {
 	bool opened = rec->type == REC_STARTUP || rec->type == REC_OPAQUE ||
-		      rec->type == REC_PATH;
+		      rec->type == REC_PATH || rec->type == REC_DATABASE;
 	struct engine *e = arg;
 	struct conn *c;
 	struct slot s;
@@ -152,22 +152,29 @@ static struct sock_name name_of(const struct conn *c)
 	};
 }
 
-void engine_shape(const struct engine *e, const struct conn *c, struct shape *ret)
+static const char *const known_words[] = {
+	[STATEMENT_UNSEEN] = "prepared earlier, its text is not known",
+	[STATEMENT_CALL] = "a function called by its number, no statement",
+};
+
+void engine_shape(const struct engine *e, const struct conn *c, enum statement_which which,
+		  struct shape *ret)
 {
-	char raw[STATEMENT_MAX];
-	bool cut = false;
-	size_t len = 0;
+	struct statement_text raw;
+	enum statement_known known;
 
 	*ret = (struct shape){ 0 };
 	if (!e->events || !c->protocol || (!c->txn_ns && !c->tls))
 		return;
-	len = events_statement(e->events, c->slot, c->gen, STATEMENT_LAST, raw, sizeof(raw), &cut);
-	if (!len)
+	known = events_statement(e->events, c->slot, c->gen, which, &raw);
+	ret->note = known_words[known];
+	if (known != STATEMENT_TEXT)
 		return;
-	(void)sql_redact(c->protocol->dialect, raw, len, cut, ret->sql, sizeof(ret->sql));
-	if (!cut)	/* where it is cut, what looks like its end is not */
-		(void)sql_trace_id(raw, len, ret->trace_id);
-	explicit_bzero(raw, sizeof(raw));
+	(void)sql_redact(c->protocol->dialect, raw.bytes, raw.len, raw.cut, ret->sql,
+			 sizeof(ret->sql));
+	if (!raw.cut)	/* where it is cut, what looks like its end is not */
+		(void)sql_trace_id(raw.bytes, raw.len, ret->trace_id);
+	explicit_bzero(&raw, sizeof(raw));
 }
 
 /* A Unix socket counts no bytes; that both its queues are empty is what it can say. */
@@ -207,7 +214,7 @@ static void check_suspect(const struct engine *e, struct finding *f)
 	r = ask_socket(e, &f->conn, &facts);
 	f->checked = !r && finding_is_borne_out(f, &facts);
 	f->denied = !f->checked;
-	engine_shape(e, &f->conn, &f->shape);
+	engine_shape(e, &f->conn, STATEMENT_LAST, &f->shape);
 }
 
 /* ---- policy -> repair -> journal */
@@ -386,9 +393,9 @@ void engine_tick(struct engine *e, uint64_t now_ns)
 	if (e->libraries)
 		libraries_step(e->libraries, &e->conns, now_ns);
 	if (e->culprits)
-		culprits_step(e->culprits, &e->detect);
+		culprits_step(e->culprits, &e->detect, &e->levels);
 	findings_for_each(&e->detect, f) {
-		if (e->culprits && !finding_is_of_pool(f))
+		if (e->culprits)
 			culprits_want(e->culprits, f);
 		if (f->state == FINDING_SUSPECT && !f->checked)
 			check_suspect(e, f);
@@ -582,8 +589,8 @@ static int open_events(struct engine *e)
 
 	int r = events_open(&e->events, &opt, on_record, e);
 
-	if (!r && opt.tier != TIER_OFF)
-		r = culprits_new(e->events, &e->culprits);
+	if (!r)
+		r = culprits_new(e->events, opt.tier, &e->culprits);
 	if (!r && opt.tier != TIER_OFF)
 		r = libraries_new(e->events, e->config.evidence.handles, &e->libraries);
 	if (!r)

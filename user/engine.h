@@ -37,8 +37,8 @@ struct engine {
 	int forced_mode;		/* enum mode from the command line, or -1 */
 	const char *state_dir;		/* journal.db and STOP live here */
 	struct events *events;
-	struct culprits *culprits;	/* NULL: no evidence is taken */
-	struct libraries *libraries;	/* likewise */
+	struct culprits *culprits;	/* NULL: in a simulation */
+	struct libraries *libraries;	/* NULL: no evidence is taken */
 	struct pauses *pauses;		/* NULL: nobody watches whether owners can run */
 	struct gopools *gopools;
 	struct conns conns;
@@ -80,8 +80,9 @@ void engine_tick(struct engine *e, uint64_t now_ns);
 /* Reads the configuration again; on error the old one stays.  0 or -errno, `why` filled. */
 int engine_reload(struct engine *e, char *why, size_t why_size);
 
-/* The statement that `c` was last asked inside its transaction, redacted. */
-void engine_shape(const struct engine *e, const struct conn *c, struct shape *ret);
+/* What opened the transaction of `c`, or what it was last asked inside it: redacted. */
+void engine_shape(const struct engine *e, const struct conn *c, enum statement_which which,
+		  struct shape *ret);
 
 /* STOP file: present means no repair is begun. */
 bool engine_is_stopped(const struct engine *e);

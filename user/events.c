@@ -187,30 +187,46 @@ bool events_slot(const struct events *e, uint32_t index, struct slot *ret)
 	return false;
 }
 
-size_t events_statement(const struct events *e, uint32_t index, uint32_t gen,
-			enum statement_which which, char *out, size_t size, bool *ret_cut)
+/* The text that was prepared under the name, if that still stands for it. */
+static bool find_prepared(const struct events *e, uint32_t index, struct statement *kept)
+{
+	struct prepared_key key = { .slot = index, .gen = kept->gen, .name = kept->name };
+	struct prepared_note note;
+
+	if (bpf_map_lookup_elem(bpf_map__fd(e->bpf->maps.prepared_notes), &index, &note))
+		return false;
+	key.epoch = note.epoch;
+	return !bpf_map_lookup_elem(bpf_map__fd(e->bpf->maps.prepared), &key, kept);
+}
+
+enum statement_known events_statement(const struct events *e, uint32_t index, uint32_t gen,
+				      enum statement_which which, struct statement_text *ret)
 {
 	struct statement kept;
 	uint32_t key = index * 2 + which;
-	size_t len;
 
 	if (bpf_map_lookup_elem(bpf_map__fd(e->bpf->maps.statements), &key, &kept) ||
-	    kept.gen != gen || kept.copied > STATEMENT_MAX)
-		return 0;
-	len = strnlen((const char *)kept.bytes, kept.copied);
-	*ret_cut = len == kept.copied && kept.copied < kept.size;
-	if (len > size) {
-		*ret_cut = true;
-		len = size;
-	}
-	memcpy(out, (const char *)kept.bytes, len);
-	return len;
+	    kept.gen != gen)
+		return STATEMENT_NONE;
+	if (kept.call)
+		return STATEMENT_CALL;
+	if (!kept.copied && (!kept.name || !find_prepared(e, index, &kept)))
+		return kept.name ? STATEMENT_UNSEEN : STATEMENT_NONE;
+	if (kept.copied > STATEMENT_MAX)
+		return STATEMENT_NONE;
+	ret->len = strnlen((const char *)kept.bytes, kept.copied);
+	ret->cut = ret->len == kept.copied && kept.copied < kept.size;
+	memcpy(ret->bytes, kept.bytes, ret->len);
+	return STATEMENT_TEXT;
 }
 
-bool events_snapshot(const struct events *e, uint32_t index, uint32_t gen,
+bool events_snapshot(const struct events *e, uint32_t index, uint32_t gen, enum deed deed,
 		     struct stack_snapshot *ret)
 {
-	return !bpf_map_lookup_elem(bpf_map__fd(e->bpf->maps.snapshots), &index, ret) &&
+	const struct bpf_map *map = deed == DEED_SENT ? e->bpf->maps.snapshots :
+							e->bpf->maps.connects;
+
+	return !bpf_map_lookup_elem(bpf_map__fd(map), &index, ret) &&
 	       ret->gen == gen && ret->len <= SNAPSHOT_BYTES;
 }
 

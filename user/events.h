@@ -60,16 +60,34 @@ uint32_t events_high(const struct events *e);
  */
 bool events_slot(const struct events *e, uint32_t index, struct slot *ret);
 
-/*
- * The text of a statement of the connection that `gen` says: raw, as sent, at most
- * `size` bytes.  Returns how many; *ret_cut when more was sent than is there; 0 when
- * none is known (none sent inside a transaction, or prepared under a name).
- */
-size_t events_statement(const struct events *e, uint32_t index, uint32_t gen,
-			enum statement_which which, char *out, size_t size, bool *ret_cut);
+/* What is known of a statement. */
+enum statement_known {
+	STATEMENT_NONE,		/* none was sent inside a transaction */
+	STATEMENT_TEXT,
+	STATEMENT_UNSEEN,	/* prepared earlier: before we were there, or too many ago */
+	STATEMENT_CALL,		/* none: a function, called by its number */
+};
 
-/* Who opened the transaction; false when nothing was kept of it. */
-bool events_snapshot(const struct events *e, uint32_t index, uint32_t gen,
+/* Raw, as sent; `cut` when more was sent than is here. */
+struct statement_text {
+	size_t len;
+	bool cut;
+	char bytes[STATEMENT_MAX];
+};
+
+/* A statement of the connection that `gen` says; `ret` is filled in when it has a text. */
+enum statement_known events_statement(const struct events *e, uint32_t index, uint32_t gen,
+				      enum statement_which which, struct statement_text *ret);
+
+/* Who did what to a connection. */
+enum deed {
+	DEED_SENT,	/* the statement that opened the transaction; with TIER_ALL the last one */
+	DEED_CONNECTED,
+	DEED_MAX
+};
+
+/* False when nothing was kept of it. */
+bool events_snapshot(const struct events *e, uint32_t index, uint32_t gen, enum deed deed,
 		     struct stack_snapshot *ret);
 
 /* Takes in connections that are older than we are, in every network namespace. */

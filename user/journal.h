@@ -67,6 +67,12 @@ json_t *journal_read(struct journal *j, uint64_t since_ns);
 json_t *finding_to_json(const struct finding *f, uint64_t now_ns);
 json_t *repair_to_json(const struct repair *r);
 
+/* Who is behind it, part by part; `who` NULL: not known, then the thread that connected. */
+json_t *thread_to_json(const struct culprit *who, const struct conn *c);
+json_t *goroutine_to_json(const struct culprit *who);
+json_t *stack_to_json(const struct culprit *who);
+json_t *moment_to_json(const struct culprit *who);
+
 /* One step of a repair's document, at a wall time. */
 json_t *step_to_json(const char *name, int err, uint64_t wall_ns, const char *note);
 

@@ -21,6 +21,7 @@
 #define OF_THE_CALLER
 #include "mysql.bpf.h"
 #include "postgresql.bpf.h"
+#include "snapshot.bpf.h"
 
 #define AF_UNIX	     1
 #define SOCK_STREAM  1
@@ -165,6 +166,8 @@ static __always_inline struct unix_end *answered(struct sock *sk)
 	fill_unix(s, sk);
 	s->last_ns = bpf_ktime_get_ns();
 	slot_unlock(s);
+	if (cfg_evidence != TIER_OFF)
+		take_snapshot(&connects, index, s->gen);
 	return begin(sk, key, s, index);
 }
 
@@ -289,13 +292,13 @@ int ask_unix(struct unix_question *q)
 /* ---- what is said */
 
 /* A message passed unseen: what is known may be out of date. */
-static __always_inline void lose(struct slot *s)
+static __always_inline void lose(struct slot *s, __u32 index)
 {
 	count(COUNT_RX_HOLE);
 	if (s->protocol == WIRE_POSTGRESQL)
-		postgresql_lose(s);
+		postgresql_lose(s, index);
 	else
-		mysql_lose(s);
+		mysql_lose(s, index);
 	s->pending = 0;
 	s->flags |= SLOT_UNCOUNTED;
 }
@@ -345,7 +348,7 @@ static __always_inline int moved(struct sock *sk, int size, bool sent)
 	s->last_ns = coarse_ns();
 	if (end->missed) {
 		end->missed = 0;
-		lose(s);
+		lose(s, index);
 	}
 	next = heed_message(sk, s, index, size, sent);
 	if (sent) {

@@ -1,12 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """With evidence, a finding names who sent the statement that opened the transaction."""
 
-from lib import client, daemon, server, tap
+import os
+import subprocess
+
+from lib import client, daemon, mariadb, server, tap
 from lib.tap import same, true
 
 SOURCE = {"libpq": "leak_libpq.c", "lib/pq": "main.go", "pgx": "main.go",
           "psycopg2": "leak_psycopg2.py"}
-shared = server.Shared()
+shared, shared_my = server.Shared(), mariadb.Shared()
+
+
+class Both:
+    def close(self):
+        shared.close()
+        shared_my.close()
 
 
 def evidence(tier):
@@ -38,6 +47,51 @@ def named(b, driver):
     true(SOURCE[driver] in shown, f"plimsoll leaks names the place: {shown}")
 
 
+LANGUAGE = {"libpq": "native", "lib/pq": "go", "pgx": "go", "psycopg2": "python",
+            "node-postgres": "node"}
+
+
+@tap.test("of an idle connection it is known who dialled it, and in which language",
+          each=list(LANGUAGE))
+def dialled(b, driver):
+    pg = shared.get()
+    d = daemon.Daemon(b, evidence("transactions"))
+    app = client.Client(b, pg, driver)
+    c = tap.wait_for(lambda: d.conn_of(app.pid), 3, "the connection")
+    o = d.ask("show", c["id"])[0]
+    tap.wait_for(lambda: d.conn_of(app.pid)["language"] == LANGUAGE[driver], 5, "its language")
+    true(o["connect_stack"], f"who connected: {o}")
+    true(o["connect_thread"].split()[0].isdigit() and "(" in o["connect_thread"],
+         f"by which thread: {o['connect_thread']}")
+    same((o["stack_at"], o["thread"], o["stack_pending"]), ("connect", o["connect_thread"], False),
+         "what the rest says")
+    own = [frame for frame in o["connect_stack"] if frame["application"]]
+    if driver != "node-postgres":
+        same([f["file"].rpartition("/")[2] for f in own], [SOURCE[driver]], f"the place: {own}")
+    if driver in ("lib/pq", "pgx"):
+        same((own[0]["function"], o["goroutine"]), ("main.main", "1"), "function and goroutine")
+    # Once it is in a transaction, who began that is the better answer.
+    app.leak()
+    f = tap.wait_for(lambda: [f for f in d.leaks() if f["pid"] == app.pid and f["stack"]], 5,
+                     "the finding's stack")[0]
+    same((f["stack_at"], f["language"]), ("statement", LANGUAGE[driver]), "of the finding")
+    o = d.ask("show", c["id"])[0]
+    same(o["stack_at"], "statement", "and of the connection")
+    true(o["opening_sql"] and o["opening_sql"].lower().startswith("begin"), o["opening_sql"])
+    same(d.conn_of(app.pid)["thread"], f["thread"], "its row names the same thread")
+
+
+@tap.test("without a daemon, show waits for the stack as well")
+def dialled_without_daemon(b):
+    pg = shared.get()
+    app = client.Client(b, pg, "libpq")
+    app.must("query select 1")
+    # Older than the observer: nobody saw it connect.
+    rows = daemon.cli("--json", "conns", f"pid={app.pid}", run=b.dir).json()["conns"]
+    o = daemon.cli("--json", "show", rows[0]["id"], run=b.dir).json()["show"][0]
+    same((o["connect_stack"], o["stack_pending"]), (None, False), "what can be known")
+
+
 @tap.test("without evidence there is no stack, and no hook on sending")
 def off(b):
     pg = shared.get()
@@ -45,9 +99,58 @@ def off(b):
     app = client.Client(b, pg, "libpq")
     app.leak()
     f = d.wait_confirmed(app.pid)
-    same(f["stack"], None, "stack")
+    same((f["stack"], f["stack_at"]), (None, None), "stack")
+    tap.wait_for(lambda: d.leaks(f"pid={app.pid}")[0]["language"] == "native", 5, "its language")
+    same(d.ask("show", f["conn"])[0]["connect_stack"], None, "of connect()")
     facts = {fact["way"]: fact for fact in d.ask("doctor")[0]["facts"]}
     same(facts["tp_btf/sock_send_length"]["works"], False, "the hook")
+
+
+def perf_map(b, app):
+    path = f"/tmp/perf-{app.pid}.map"
+    b.later(lambda: os.path.exists(path) and os.unlink(path))
+    return path
+
+
+@tap.test("a node program that writes a perf map has its functions named", each=("node-postgres", "mysql2"))
+def node(b, driver):
+    db = (shared if driver == "node-postgres" else shared_my).get()
+    d = daemon.Daemon(b, evidence("transactions"))
+    app = client.Client(b, db, driver, NODE_OPTIONS="--perf-basic-prof")
+    perf_map(b, app)
+    app.leak()
+    f = tap.wait_for(lambda: [f for f in d.leaks() if f["pid"] == app.pid and f["stack"]], 5,
+                     "the stack")[0]
+    own = [frame for frame in f["stack"] if frame["application"]]
+    source = "leak_node.js" if driver == "node-postgres" else "leak_mysql2.js"
+    same([(o["function"], o["file"].rpartition("/")[2]) for o in own], [("run", source)],
+         "the first function of the application")
+    names = [frame["function"] for frame in f["stack"]]
+    true("obey" in names[names.index("run"):], f"and its caller: {names}")
+    same(f["language"], "node", "language")
+
+
+@tap.test("a Java program has its thread named, and its methods where a perf map names them")
+def java(b):
+    d = daemon.Daemon(b, evidence("transactions"))
+    # Of the application all is compiled, with frame pointers, as who writes such maps has it.
+    app = client.Client(b, shared_my.get(), "mariadb-java-client", JDK_JAVA_OPTIONS=" ".join((
+        "-XX:+PreserveFramePointer", "-Xcomp", "-XX:CompileCommand=quiet",
+        "-XX:CompileCommand=compileonly,LeakJdbc::*",
+        "-XX:CompileCommand=compileonly,LeakJdbc$$Lambda*::*")))
+    path = perf_map(b, app)
+    # What there is to be named is compiled by then: the map is written once.
+    app.must("forget warm-up")
+    app.must("rollback")
+    subprocess.run(["jcmd", str(app.pid), "Compiler.perfmap"], check=True, stdout=subprocess.DEVNULL)
+    true(os.path.exists(path), "the map")
+    app.must("forget shop-worker-7")
+    f = tap.wait_for(lambda: [f for f in d.leaks() if f["pid"] == app.pid and f["stack"]], 5,
+                     "the stack")[0]
+    true(f["thread"].endswith(" (shop-worker-7)"), f"thread: {f['thread']}")
+    same(f["language"], "jvm", "language")
+    own = [frame["function"] for frame in f["stack"] if frame["application"]]
+    same([name.partition("(")[0] for name in own], ["LeakJdbc.query"], f"{f['stack']}")
 
 
 @tap.test("the thread that began is named, not the one that connected")
@@ -61,4 +164,4 @@ def thread(b):
     true(f["thread"].endswith(" (leak_go)"), f"thread with its name: {f['thread']}")
 
 
-tap.main(shared)
+tap.main(Both())

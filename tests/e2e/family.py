@@ -3,11 +3,11 @@
 
 import os
 import socket
-import struct
+import subprocess
 import threading
 import time
 
-from lib import client, daemon, server, tap
+from lib import client, daemon, frontend, server, tap
 from lib.tap import same, true
 
 shared = server.Shared(ssl=True)
@@ -38,32 +38,6 @@ def ipv6(b):
     app.say("rollback")
 
 
-def raw_session(pg, family, host):
-    """A session spoken by hand, as user postgres (trusted); returns the socket."""
-    s = socket.socket(family)
-    s.connect((host, pg.port))
-    words = b"user\0postgres\0database\0shop\0\0"
-    s.sendall(struct.pack("!II", 8 + len(words), 196608) + words)
-    read_ready(s)
-    return s
-
-
-def read_ready(s):
-    data = b""
-    while not (len(data) >= 6 and data[-6:-1] == b"Z\0\0\0\5"):
-        more = s.recv(65536)
-        if not more:
-            raise AssertionError(f"the server closed: {data!r}")
-        data += more
-    return data[-1:]
-
-
-def say(s, sql):
-    body = sql.encode() + b"\0"
-    s.sendall(b"Q" + struct.pack("!I", 4 + len(body)) + body)
-    return read_ready(s)
-
-
 def mine(d, port):
     return [c for c in d.conns(f"pid={os.getpid()}") if c["local"].endswith(f":{port}")]
 
@@ -74,35 +48,27 @@ def mapped(b):
         raise tap.Skip("this machine has no IPv6 sockets")
     pg = shared.get()
     d = daemon.Daemon(b, daemon.config_observe("500ms"))
-    s = raw_session(pg, socket.AF_INET6, "::ffff:127.0.0.1")
+    s = frontend.Session(pg, socket.AF_INET6, "::ffff:127.0.0.1")
     b.later(s.close)
-    port = s.getsockname()[1]
-    same(say(s, "begin"), b"T", "the server's word")
-    c = tap.wait_for(lambda: mine(d, port), 3, "the connection")[0]
+    same(s.say(frontend.query("begin")), b"CT", "the server's word")
+    c = tap.wait_for(lambda: mine(d, s.port), 3, "the connection")[0]
     same((c["remote"], c["user"]), (f"127.0.0.1:{pg.port}", "postgres"), "as listed")
     tap.wait_for(lambda: d.confirmed(os.getpid()), 5, "the leak to be found")
-    same(say(s, "commit"), b"I", "the server's word")
+    same(s.say(frontend.query("commit")), b"CI", "the server's word")
 
 
 @tap.test("a start-up packet and answers in single bytes are understood", limit=40)
 def dribble(b):
     pg = shared.get()
     d = daemon.Daemon(b, daemon.config_observe("60s"))
-    s = socket.create_connection(("127.0.0.1", pg.port))
-    s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    s = frontend.Session(pg, cut=9)
     b.later(s.close)
-    words = b"user\0postgres\0database\0shop\0\0"
-    packet = struct.pack("!II", 8 + len(words), 196608) + words
-    s.sendall(packet[:9])
-    time.sleep(0.1)
-    s.sendall(packet[9:])
-    read_ready(s)
-    c = tap.wait_for(lambda: mine(d, s.getsockname()[1]), 3, "the connection")[0]
+    c = tap.wait_for(lambda: mine(d, s.port), 3, "the connection")[0]
     same(c["protocol"], "postgresql", "protocol")
     true(c["user"] in (None, "postgres") and c["database"] in (None, "shop"),
          f"right or unknown, never wrong: {c['user']} {c['database']}")
-    same(say(s, "begin"), b"T", "the server's word")
-    tap.wait_for(lambda: mine(d, s.getsockname()[1])[0]["activity"] in ("idle-in-txn", "unknown"),
+    same(s.say(frontend.query("begin")), b"CT", "the server's word")
+    tap.wait_for(lambda: mine(d, s.port)[0]["activity"] in ("idle-in-txn", "unknown"),
                  2, "the transaction, or honest ignorance")
 
 
@@ -125,6 +91,52 @@ def tls(b):
         true(pg.row_locks(backend), "the lock is still held")
     app.must("query select 1")
     app.must("commit")
+
+
+def loopback_up(name):
+    for words in (["ip", "netns", "add", name], ["ip", "-n", name, "link", "set", "lo", "up"]):
+        subprocess.run(words, check=True)
+
+
+@tap.test("a network namespace of its own is observed, and named")
+def namespace(b):
+    name = f"plimsoll-{os.getpid()}"
+    loopback_up(name)
+    b.later(subprocess.run, ["ip", "netns", "del", name])
+    d = daemon.Daemon(b, daemon.config_observe("500ms"))
+    pg = shared.get()
+    # The server stays where it is: a relay in there hands on to its Unix socket.
+    relay = subprocess.Popen(["ip", "netns", "exec", name, "/usr/bin/python3", "-c", RELAY,
+                              str(pg.port), f"{pg.dir}/.s.PGSQL.{pg.port}"],
+                             stdout=subprocess.PIPE, preexec_fn=tap.die_with_parent)
+    b.later(relay.kill)
+    same(relay.stdout.readline(), b"ready\n", "the relay's word")
+    app = client.Client(b, pg, "libpq", wrap=["ip", "netns", "exec", name], PGUSER="postgres")
+    app.leak(9)
+    f = d.wait_confirmed(app.pid)
+    c = d.conn_of(app.pid)
+    same((c["netns"], c["user"], f["conn"]), (name, "postgres", c["id"]), "as listed")
+    true(name in d.cli("show", c["id"]).out, "show names it")
+    app.must("rollback")
+    other = client.Client(b, pg, "libpq")
+    same(tap.wait_for(lambda: d.conn_of(other.pid), 3, "one of our own")["netns"], None, "our own")
+
+
+RELAY = """
+import socket, sys, threading
+def pump(a, b):
+    while data := a.recv(65536):
+        b.sendall(data)
+    b.shutdown(socket.SHUT_WR)
+listener = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+print("ready", flush=True)
+while True:
+    inner, _ = listener.accept()
+    outer = socket.socket(socket.AF_UNIX)
+    outer.connect(sys.argv[2])
+    for pair in ((inner, outer), (outer, inner)):
+        threading.Thread(target=pump, args=pair, daemon=True).start()
+"""
 
 
 class Server(threading.Thread):

@@ -392,7 +392,7 @@ def close_by_rule(b):
 
 
 @tap.test("an older connection is unknown until it speaks, then right",
-          each=("PyMySQL", "mysql2", "mariadb-java-client"))
+          each=("PyMySQL", "mysql2", "mariadb-java-client", "libmariadb"))
 def adopted(b, driver):
     my = ready(b)
     app = client.Client(b, my, driver)
@@ -449,10 +449,60 @@ def change_user(b):
     d.wait_activity(app.pid, "idle", "after the change")
     tap.wait_for(lambda: d.conn_of(app.pid)["user"] == "other", 2, "the other's name")
     same(d.conn_of(app.pid)["database"], "mysql", "and database")
+    same([(p["user"], p["database"], p["open"]) for p in d.ask("pools", f"pid={app.pid}")],
+         [("other", "mysql", 1)], "its pool is another")
     app.must("begin")
     d.wait_activity(app.pid, "idle-in-txn", "in a transaction")
     app.must("reset")
     d.wait_activity(app.pid, "idle", "after a reset")
+    note_losses(b, d)
+
+
+@tap.test("another database on the same connection, by command and by word")
+def use(b):
+    my = ready(b)
+    d = daemon.Daemon(b, daemon.config_observe("60s"))
+    for name in ("one", "`t``wo three`", "`vier;fünf`"):
+        my.ask(f"create database if not exists {name}")
+    app = client.Client(b, my, "libmariadb")
+    first = tap.wait_for(lambda: d.conn_of(app.pid), 3, "the connection")
+
+    def is_in(wanted, what):
+        tap.wait_for(lambda: d.conn_of(app.pid)["database"] == wanted, 2,
+                     f"{wanted} {what}, not {d.conn_of(app.pid)['database']}")
+        c = d.conn_of(app.pid)
+        same(c["id"], first["id"], "it is the same connection")
+        said = app.must("query select database()").split(" ")
+        true(wanted is None or wanted.split(" ")[0] in said, f"the server says {said}")
+        same([(p["database"], p["open"]) for p in d.ask("pools", f"pid={app.pid}")],
+             [(wanted, 1)], "its pool moves along")
+
+    is_in("shop", "at first")
+    app.must("use one")
+    is_in("one", "by COM_INIT_DB")
+    true(not app.say("use nosuch").ok, "a database that there is not")
+    is_in("one", "still")
+    app.must("query USE shop")
+    is_in("shop", "by a statement")
+    true(not app.say("query use nosuch").ok, "likewise")
+    is_in("shop", "still")
+    app.must("query use `t``wo three` ;")
+    is_in("t`wo three", "quoted")
+    app.must("query   use\tone")
+    is_in("one", "with a tab")
+    app.must("query use`vier;fünf`")
+    is_in("vier;fünf", "in other letters")
+    app.must("begin")
+    app.must("use mysql")
+    is_in("mysql", "in a transaction")
+    d.wait_activity(app.pid, "idle-in-txn", "which goes on")
+    app.must("commit")
+    app.must("query use one; select 1")
+    is_in(None, "not known, of several statements")
+    app.must("use shop")
+    app.must("reset")
+    app.must("query select 1")
+    is_in("shop", "after a reset")
     note_losses(b, d)
 
 

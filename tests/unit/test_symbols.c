@@ -407,8 +407,8 @@ static void names_what_a_perf_map_names(void **state)
 	const char *const argv[] = { path, NULL };
 	struct symbols *s = new_symbols();
 	struct program p;
-	uint64_t addrs[3];
-	struct frame f[4];
+	uint64_t addrs[5];
+	struct frame f[6];
 
 	(void)snprintf(path, sizeof(path), "%s/jit.c", d->path);
 	write_file(path, jit_program, sizeof(jit_program) - 1);
@@ -417,12 +417,17 @@ static void names_what_a_perf_map_names(void **state)
 	p = program_start(argv);
 	(void)snprintf(map, sizeof(map), "/tmp/perf-%d.map", p.pid);
 	sh("printf '%%x 10 old\\n%%x 10 JS:*borrow /srv/app.js:12:7\\nzz 1 x\\n%%x 10 _ZN3foo3barEv\\n"
-	   "%%x 10 cut' %ju %ju %ju %ju >%s",
-	   p.addrs[0], p.addrs[0], p.addrs[0] + 16, p.addrs[0], map);
+	   "%%x 10 void a.B.c(int, long)\n%%x 10 Stub (1)\n%%x 10 cut' %ju %ju %ju %ju %ju %ju >%s",
+	   p.addrs[0], p.addrs[0], p.addrs[0] + 16, p.addrs[0] + 32, p.addrs[0] + 48, p.addrs[0],
+	   map);
 	addrs[0] = p.addrs[0] + 3;
 	addrs[1] = p.addrs[0] + 20;
 	addrs[2] = p.addrs[0] + 4096;
-	assert_int_equal(symbols_resolve(s, (uint32_t)p.pid, addrs, 3, f), 3);
+	addrs[3] = p.addrs[0] + 40;
+	addrs[4] = p.addrs[0] + 56;
+	assert_int_equal(symbols_resolve(s, (uint32_t)p.pid, addrs, 5, f), 5);
+	assert_string_equal(f[3].function, "a.B.c(int, long)");
+	assert_string_equal(f[4].function, "Stub (1)");
 	assert_string_equal(f[0].function, "borrow");
 	assert_string_equal(f[0].file, "/srv/app.js");
 	assert_int_equal(f[0].line, 12);

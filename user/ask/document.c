@@ -3,9 +3,11 @@
 #include <stdlib.h>
 
 #include "ask/document.h"
+#include "culprits.h"
 #include "events.h"
 #include "lib/clock.h"
 #include "lib/container.h"
+#include "lib/netns.h"
 #include "lib/proc.h"
 #include "lib/text.h"
 
@@ -22,7 +24,7 @@ int lookup_init(struct lookup *l, const struct engine *e)
 {
 	const struct detect *d = &e->detect;
 
-	*l = (struct lookup){ .e = e };
+	*l = (struct lookup){ .e = e, .own_netns = netns_own() };
 	l->findings = calloc((size_t)d->count + 1, sizeof(*l->findings));
 	if (!l->findings)
 		return -ENOMEM;
@@ -46,6 +48,8 @@ void lookup_done(struct lookup *l)
 {
 	for (size_t i = 0; i < CGROUPS_CACHED; i++)
 		cgroup_text_done(&l->cgroups[i]);
+	for (size_t i = 0; i < NETNS_CACHED; i++)
+		json_decref(l->netns[i].name);
 	free(l->findings);
 }
 
@@ -118,17 +122,54 @@ static void set_cgroup(json_t *o, struct lookup *l, uint32_t pid)
 	set(o, "unit", json_incref(t->unit));
 }
 
-/* Who holds it: what was asked, under which trace, by which thread. */
-static void set_culprit(json_t *o, const struct engine *e, const struct conn *c)
+/* Null: the observer's own. */
+static json_t *netns(struct lookup *l, uint32_t inode)
 {
+	struct netns_text *t = &l->netns[inode % NETNS_CACHED];
+	char name[256];
+
+	if (!inode || inode == l->own_netns)
+		return json_null();
+	if (!t->name || t->inode != inode) {
+		netns_name(inode, name, sizeof(name));
+		json_decref(t->name);
+		*t = (struct netns_text){ inode, text(name) };
+	}
+	return json_incref(t->name);
+}
+
+void document_culprit(json_t *o, const struct culprit *who, const struct conn *c)
+{
+	set(o, "goroutine", goroutine_to_json(who));
+	set(o, "thread", thread_to_json(who, c));
+	set(o, "stack", stack_to_json(who));
+	set(o, "stack_at", moment_to_json(who));
+}
+
+/* Of a connection without a finding nobody looked it up: `show` does. */
+static const struct culprit *known_culprit(const struct lookup *l, const struct conn *c)
+{
+	size_t n;
+	const struct finding **found = lookup_findings(l, c->cookie, &n);
+
+	for (size_t i = 0; i < n; i++)
+		if (found[i]->culprit)
+			return found[i]->culprit;
+	return NULL;
+}
+
+/* Who holds it: what was asked, under which trace, by which thread. */
+static void set_culprit(json_t *o, const struct lookup *l, const struct conn *c)
+{
+	const char *language = culprits_language(l->e->culprits, c);
 	struct shape shape;
 
-	engine_shape(e, c, &shape);
+	engine_shape(l->e, c, STATEMENT_LAST, &shape);
 	set(o, "sql", *shape.sql ? json_string(shape.sql) : json_null());
+	set(o, "sql_note", shape.note ? json_string(shape.note) : json_null());
 	set(o, "trace_id", *shape.trace_id ? json_string(shape.trace_id) : json_null());
-	set(o, "goroutine", json_null());
-	set(o, "thread", c->tid ? json_sprintf("%u", c->tid) : json_null());
-	set(o, "stack", json_null());
+	set(o, "language", *language ? json_string(language) : json_null());
+	document_culprit(o, known_culprit(l, c), c);
 }
 
 static json_t *ids(const struct lookup *l, const struct conn *c)
@@ -218,6 +259,7 @@ json_t *document_conn(struct lookup *l, const struct conn *c, uint64_t now_ns)
 	set(o, "protocol", protocol_name(c->protocol));
 	set(o, "local", address(&c->local));
 	set(o, "remote", address(&c->remote));
+	set(o, "netns", netns(l, c->netns));
 	set(o, "user", text(c->user));
 	set(o, "database", text(c->database));
 	set(o, "backend_pid", number(c->backend_pid));
@@ -227,7 +269,7 @@ json_t *document_conn(struct lookup *l, const struct conn *c, uint64_t now_ns)
 	set(o, "queries", queries(c));
 	set(o, "lending", lending(c));
 	set_network(o, c);
-	set_culprit(o, l->e, c);
+	set_culprit(o, l, c);
 	set(o, "findings", ids(l, c));
 	set_handles(o, l->e, c);
 	set(o, "uid", c->pid ? json_integer(c->uid) : json_null());

@@ -13,12 +13,22 @@ struct cgroup_text {
 	json_t *cgroup, *container_id, *unit;
 };
 
+/* The name of a network namespace; NULL where nothing was looked up. */
+struct netns_text {
+	uint32_t inode;
+	json_t *name;
+};
+
+#define NETNS_CACHED 64
+
 /* What many rows of one answer look up: findings of a connection, cgroup of a process. */
 struct lookup {
 	const struct engine *e;
 	const struct finding **findings;	/* by cookie */
 	size_t count;
 	struct cgroup_text cgroups[CGROUPS_CACHED];
+	uint32_t own_netns;
+	struct netns_text netns[NETNS_CACHED];
 };
 
 /* 0 or -ENOMEM. */
@@ -33,5 +43,8 @@ json_t *document_conn(struct lookup *l, const struct conn *c, uint64_t now_ns);
 json_t *document_pool(const struct pool *p);
 json_t *document_gear(const struct gear_change *change);
 json_t *document_finding(const struct finding *f, uint64_t now_ns);
+
+/* Sets goroutine, thread and stack of a connection's document; `who` NULL: not known. */
+void document_culprit(json_t *o, const struct culprit *who, const struct conn *c);
 
 #endif

@@ -4,6 +4,7 @@
 
 #include "ask/document.h"
 #include "ask/question.h"
+#include "culprits.h"
 #include "lib/clock.h"
 
 static const struct conn *find(struct engine *e, const char *id)
@@ -54,11 +55,42 @@ static json_t *repairs_of(const struct engine *e, const struct conn *c)
 	return array;
 }
 
+/* What opened its transaction, redacted. */
+static json_t *opening_of(const struct engine *e, const struct conn *c)
+{
+	struct shape shape;
+
+	engine_shape(e, c, STATEMENT_OPENING, &shape);
+	return *shape.sql ? json_string(shape.sql) : json_null();
+}
+
+/* Who sent what it is in the middle of, and who connected: looked up when it is asked for. */
+static void set_deeds(json_t *o, const struct engine *e, const struct conn *c)
+{
+	const struct culprit *sent = NULL, *connected = NULL;
+	bool pending = false;
+
+	if (e->culprits)
+		sent = culprits_of(e->culprits, c, DEED_SENT, &pending);
+	if (sent)
+		document_culprit(o, sent, c);
+	if (e->culprits)
+		connected = culprits_of(e->culprits, c, DEED_CONNECTED, &pending);
+	if (connected && json_is_null(json_object_get(o, "stack_at")))
+		document_culprit(o, connected, c);
+	(void)json_object_set_new(o, "connect_stack", stack_to_json(connected));
+	(void)json_object_set_new(o, "connect_thread",
+				  connected ? thread_to_json(connected, c) : json_null());
+	(void)json_object_set_new(o, "stack_pending", json_boolean(pending));
+}
+
 static json_t *card(const struct inquiry *q, struct lookup *l, const struct conn *c)
 {
 	const struct pool *p = levels_of(&q->e->levels, c);
 	json_t *o = document_conn(l, c, q->now_ns);
 
+	(void)json_object_set_new(o, "opening_sql", opening_of(q->e, c));
+	set_deeds(o, q->e, c);
 	(void)json_object_set_new(o, "findings", findings_of(l, c, q->now_ns));
 	(void)json_object_set_new(o, "pool", p ? document_pool(p) : json_null());
 	(void)json_object_set_new(o, "repairs", repairs_of(q->e, c));

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 
 #include "cli/call.h"
 #include "control.h"
+#include "lib/clock.h"
 #include "lib/log.h"
 
 /* Nobody is there to answer, as opposed to somebody who fails to. */
@@ -58,6 +60,28 @@ static enum exit_code remote_call(struct remote *r, const char *method, json_t *
 	return code;
 }
 
+bool call_is_pending(json_t *doc)
+{
+	json_t *row = json_array_get(json_object_get(doc, "show"), 0);
+
+	return json_is_true(json_object_get(row, "stack_pending"));
+}
+
+static enum exit_code remote_call_whole(struct remote *r, const char *method, json_t *params,
+					json_t **ret)
+{
+	const struct timespec pause = { .tv_nsec = PENDING_NS };
+	enum exit_code code = remote_call(r, method, params, ret);
+
+	for (int i = 0; i < PENDING_TRIES && code == EXIT_OK && call_is_pending(*ret); i++) {
+		json_decref(*ret);
+		*ret = NULL;
+		(void)nanosleep(&pause, NULL);
+		code = remote_call(r, method, params, ret);
+	}
+	return code;
+}
+
 static enum exit_code ask_anybody(const struct cli *c, const char *method, json_t *params,
 				  json_t **ret)
 {
@@ -76,7 +100,7 @@ static enum exit_code ask_anybody(const struct cli *c, const char *method, json_
 		(void)log_err(err, "cannot reach the daemon in %s", c->run_dir);
 		return EXIT_FAIL;
 	}
-	code = remote_call(&r, method, params, ret);
+	code = remote_call_whole(&r, method, params, ret);
 	remote_close(&r);
 	return code;
 }

@@ -11,6 +11,12 @@
  */
 enum exit_code call(const struct cli *c, const char *method, json_t *params, json_t **ret);
 
+/* Whether a document says that more of it will be known if it is asked for again soon. */
+bool call_is_pending(json_t *doc);
+
+#define PENDING_TRIES 35	/* in all as long as a look-up may take */
+#define PENDING_NS    (100 * NS_PER_MS)
+
 /* Verbs that are more than a question. */
 enum exit_code run_watch(const struct cli *c);
 

@@ -63,23 +63,34 @@ static void print_findings(const struct cli *c, json_t *findings)
 }
 
 /* Innermost first, the application's own frame marked. */
-static void print_stack(json_t *findings)
+static void print_stack(const char *label, json_t *stack)
 {
-	json_t *finding, *frame;
-	size_t i, n;
+	json_t *frame;
+	size_t n;
 
-	json_array_foreach(findings, i, finding) {
-		json_array_foreach(json_object_get(finding, "stack"), n, frame) {
-			bool own = json_is_true(json_object_get(frame, "application"));
+	json_array_foreach(stack, n, frame) {
+		bool own = json_is_true(json_object_get(frame, "application"));
 
-			(void)printf("%-12s %s %.60s  %.60s:%s\n", n ? "" : "stack", own ? "*" : " ",
-				     value_text(frame, "function").text,
-				     json_is_string(json_object_get(frame, "file"))
-					     ? value_text(frame, "file").text
-					     : value_text(frame, "module").text,
-				     value_text(frame, "line").text);
-		}
+		(void)printf("%-12s %s %.60s  %.60s:%s\n", n ? "" : label, own ? "*" : " ",
+			     value_text(frame, "function").text,
+			     json_is_string(json_object_get(frame, "file"))
+				     ? value_text(frame, "file").text
+				     : value_text(frame, "module").text,
+			     value_text(frame, "line").text);
 	}
+}
+
+static void print_who(json_t *o)
+{
+	if (json_is_string(json_object_get(o, "language")))
+		text_line(o, "language", "language");
+	text_line(o, "thread", "thread");
+	if (json_is_string(json_object_get(o, "goroutine")))
+		text_line(o, "goroutine", "goroutine");
+	/* Where nothing better is known the stack is connect()'s, which has its own place. */
+	if (strcmp(value_text(o, "stack_at").text, "connect") != 0)
+		print_stack("stack", json_object_get(o, "stack"));
+	print_stack("connected by", json_object_get(o, "connect_stack"));
 }
 
 static void print_repairs(const struct cli *c, json_t *repairs)
@@ -143,6 +154,8 @@ void print_show(const struct cli *c, json_t *rows)
 	text_line(o, "unit", "unit");
 	(void)printf("%-12s %s -> %s\n", "addresses", value_text(o, "local").text,
 		     value_text(o, "remote").text);
+	if (json_is_string(json_object_get(o, "netns")))
+		text_line(o, "namespace", "netns");
 	(void)printf("%-12s %s (by: %s), user %s, database %s, backend %s\n", "speaks",
 		     value_text(o, "protocol").text, value_text(o, "protocol_evidence").text,
 		     value_text(o, "user").text, value_text(o, "database").text,
@@ -153,15 +166,19 @@ void print_show(const struct cli *c, json_t *rows)
 	(void)printf("%-12s %s, variance %s ms2, jitter %s\n", "round trip",
 		     value_us(o, "rtt_us").text, value_text(o, "rtt_var_ms2").text,
 		     value_text(o, "jitter_rate").text);
+	if (json_is_string(json_object_get(o, "opening_sql")))
+		paragraph(c, "opened by", json_string_value(json_object_get(o, "opening_sql")));
 	if (json_is_string(json_object_get(o, "sql")))
 		paragraph(c, "statement", json_string_value(json_object_get(o, "sql")));
+	else if (json_is_string(json_object_get(o, "sql_note")))
+		text_line(o, "statement", "sql_note");
 	if (json_is_string(json_object_get(o, "trace_id")))
 		text_line(o, "trace", "trace_id");
 	print_marks(o);
 	print_handles(json_object_get(o, "handles"));
 	print_pool(json_object_get(o, "pool"));
 	print_findings(c, json_object_get(o, "findings"));
-	print_stack(json_object_get(o, "findings"));
+	print_who(o);
 	print_repairs(c, json_object_get(o, "repairs"));
 }
 

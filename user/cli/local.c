@@ -67,6 +67,12 @@ static enum exit_code look_and_ask(const struct cli *c, const char *method, json
 	err = look(&e, for_ns);
 	(void)log_warn(0, "no daemon is running: looked for %.1f s by itself", ns_to_s(for_ns));
 	code = err < 0 ? (enum exit_code)EXIT_FAIL : ask_engine(&e, method, params, ret);
+	for (int i = 0; i < PENDING_TRIES && code == EXIT_OK && call_is_pending(*ret); i++) {
+		json_decref(*ret);
+		*ret = NULL;
+		err = look(&e, PENDING_NS);
+		code = err < 0 ? (enum exit_code)EXIT_FAIL : ask_engine(&e, method, params, ret);
+	}
 	if (err < 0)
 		(void)log_err(err, "cannot look");
 	engine_close(&e);

@@ -30,6 +30,9 @@ static int share(const struct plimsoll_bpf *from, struct unix_bpf *to)
 		{ to->maps.ring, from->maps.ring },
 		{ to->maps.counters, from->maps.counters },
 		{ to->maps.statements, from->maps.statements },
+		{ to->maps.prepared, from->maps.prepared },
+		{ to->maps.prepared_notes, from->maps.prepared_notes },
+		{ to->maps.connects, from->maps.connects },
 		{ to->maps.data_shared, from->maps.data_shared },
 	};
 
@@ -66,6 +69,7 @@ static int load(struct events *e, bool hooked)
 		return -errno;
 	e->local->rodata->cfg_slots = from->rodata->cfg_slots;
 	e->local->rodata->cfg_statement_bytes = from->rodata->cfg_statement_bytes;
+	e->local->rodata->cfg_evidence = from->rodata->cfg_evidence;
 	e->local->rodata->cfg_tick_ns = from->rodata->cfg_tick_ns;
 	connects = e->local->progs.on_unix_connect;
 	(void)bpf_program__set_type(connects, BPF_PROG_TYPE_CGROUP_SOCK_ADDR);

@@ -68,15 +68,19 @@ static json_t *id_text(uint64_t n)
 	return n ? json_string(out) : json_null();
 }
 
-/* The thread that sent the statement, else the one that connected. */
-static json_t *thread(const struct finding *f)
+json_t *thread_to_json(const struct culprit *who, const struct conn *c)
 {
 	char out[48];
 
-	if (!f->culprit)
-		return id_text(f->conn.tid);
-	(void)snprintf(out, sizeof(out), "%u (%.15s)", f->culprit->tid, f->culprit->thread);
+	if (!who)
+		return id_text(c->tid);
+	(void)snprintf(out, sizeof(out), "%u (%.15s)", who->tid, who->thread);
 	return text(out);
+}
+
+json_t *goroutine_to_json(const struct culprit *who)
+{
+	return id_text(who ? who->goroutine : 0);
 }
 
 static json_t *frame(const struct frame *f)
@@ -91,13 +95,18 @@ static json_t *frame(const struct frame *f)
 			 "application", f->application);
 }
 
-static json_t *stack(const struct culprit *c)
+json_t *stack_to_json(const struct culprit *who)
 {
-	json_t *list = c ? json_array() : json_null();
+	json_t *list = who ? json_array() : json_null();
 
-	for (size_t i = 0; c && i < c->count; i++)
-		(void)json_array_append_new(list, frame(&c->frames[i]));
+	for (size_t i = 0; who && i < who->count; i++)
+		(void)json_array_append_new(list, frame(&who->frames[i]));
 	return list;
+}
+
+json_t *moment_to_json(const struct culprit *who)
+{
+	return who ? json_string(who->at_connect ? "connect" : "statement") : json_null();
 }
 
 json_t *finding_to_json(const struct finding *f, uint64_t now_ns)
@@ -105,7 +114,8 @@ json_t *finding_to_json(const struct finding *f, uint64_t now_ns)
 	const struct conn *c = &f->conn;
 	uint64_t until_ns = f->ended_ns ? f->ended_ns : now_ns;
 
-	return json_pack("{so so so so so so so so so so so so so so so so so so so so so so so so}",
+	return json_pack("{so so so so so so so so so so so so so "
+			 "so so so so so so so so so so so so so}",
 			 "id", json_string(f->id),
 			 "kind", json_string(f->detector->name),
 			 "conn", shown(c->id),
@@ -128,10 +138,13 @@ json_t *finding_to_json(const struct finding *f, uint64_t now_ns)
 			 "quiet_s", c->last_ns ? json_real(ns_to_s(conn_quiet_ns(c, until_ns))) :
 						 json_null(),
 			 "sql", shown(f->shape.sql),
+			 "sql_note", shown(f->shape.note ?: ""),
 			 "trace_id", shown(f->shape.trace_id),
-			 "goroutine", f->culprit ? id_text(f->culprit->goroutine) : json_null(),
-			 "thread", thread(f),
-			 "stack", stack(f->culprit));
+			 "language", shown(f->language),
+			 "goroutine", goroutine_to_json(f->culprit),
+			 "thread", thread_to_json(f->culprit, c),
+			 "stack", stack_to_json(f->culprit),
+			 "stack_at", moment_to_json(f->culprit));
 }
 
 json_t *step_to_json(const char *name, int err, uint64_t wall_ns, const char *note)

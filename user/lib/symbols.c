@@ -119,6 +119,14 @@ static void place_at(struct lookup *l, size_t i, const struct held_mapping *h)
 	text_escape(m->name[0] ? m->name : "[anon]", f->module, sizeof(f->module));
 }
 
+bool lookup_is_script(const struct lookup *l, size_t i)
+{
+	for (uint32_t k = 0; k < l->held_count; k++)
+		if (contains(&l->held[k].mapping, l->addrs[i], i))
+			return false;
+	return l->followed && i > 0;
+}
+
 /* The last want is no frame: it asks what the executable is written in. */
 void lookup_place(struct lookup *l)
 {
@@ -127,6 +135,11 @@ void lookup_place(struct lookup *l)
 		l->wants[i].place.is_return = i > 0;
 		l->frames[i].offset = l->addrs[i];
 		(void)snprintf(l->frames[i].module, sizeof(l->frames[i].module), "[unmapped]");
+		if (lookup_is_script(l, i)) {
+			l->wants[i].file = lookup_perf_map(l);
+			l->wants[i].place.position = l->addrs[i];
+			(void)snprintf(l->frames[i].module, sizeof(l->frames[i].module), "[anon]");
+		}
 		for (uint32_t k = 0; k < l->held_count; k++)
 			if (contains(&l->held[k].mapping, l->addrs[i], i))
 				place_at(l, i, &l->held[k]);

@@ -169,9 +169,22 @@ static void add_script(struct lookup *l)
 	l->frame_count = l->n + 1;
 }
 
+/* Whatever looked like a script's place and has no name was none. */
+static void drop_unnamed(struct lookup *l)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < l->n; i++)
+		if (!lookup_is_script(l, i) || l->frames[i].function[0])
+			l->frames[kept++] = l->frames[i];
+	l->wants[kept] = l->wants[l->n];	/* what the executable is */
+	l->n = l->frame_count = kept;
+}
+
 static void finish(struct lookup *l)
 {
 	lookup_stop(l);
+	drop_unnamed(l);
 	mark_application(l);
 	if (l->n && !strcmp(l->by_name, "python"))
 		add_script(l);

@@ -57,6 +57,7 @@ struct lookup {
 	struct helper helper;
 	bool running;
 	bool following;	  /* it is asked for the addresses first */
+	bool followed;	  /* it was */
 	uint64_t address; /* the part of the next one that has come */
 	size_t address_have;
 	uint32_t asked[FRAMES_MAX + 1]; /* which want query i is */
@@ -91,6 +92,9 @@ int lookup_hold(struct lookup *l, const uint64_t *words, size_t n);
 
 /* Where l->addrs lie among what is held. */
 void lookup_place(struct lookup *l);
+
+/* Whether frame `i` is no code but a script's place, which only the notes can name. */
+bool lookup_is_script(const struct lookup *l, size_t i);
 
 /* Why a file is not to be read, or NULL. */
 const char *lookup_why_not(const struct lookup *l, const struct mapped_file *f);

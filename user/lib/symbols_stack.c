@@ -146,6 +146,7 @@ bool lookup_follow(struct lookup *l)
 		blame(l);
 	lookup_stop(l);
 	l->following = false;
+	l->followed = true;
 	/* That one is known whatever happens. */
 	l->n = l->n ?: 1;
 	for (uint32_t i = 0; i < l->file_count; i++)

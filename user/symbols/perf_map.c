@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Lines of "start size name", the numbers in hex.  V8 writes file and line into the
- * name: "JS:*borrow /srv/app.js:12:7".
+ * name: "JS:*borrow /srv/app.js:12:7"; HotSpot the type of what is returned before it.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -70,6 +70,16 @@ static void set_v8(char *name, struct place *ret)
 		       function[0] && function != space ? function : "(anonymous)");
 }
 
+/* HotSpot writes "void a.B.c(int, long)": a name begins with what it is in. */
+static const char *behind_type(const char *name)
+{
+	const char *end = strchr(name, '('), *space = end;
+
+	while (space && space > name && *space != ' ')
+		space--;
+	return space && *space == ' ' && space + 1 < end ? space + 1 : name;
+}
+
 static void set(const char *text, size_t len, struct place *ret)
 {
 	static const char *const v8[] = { "JS:", "LazyCompile:", "Function:", "Script:", "Eval:" };
@@ -84,7 +94,7 @@ static void set(const char *text, size_t len, struct place *ret)
 			return;
 		}
 	}
-	place_set_function(ret, name);
+	place_set_function(ret, behind_type(name));
 }
 
 bool perf_map_find(const char *text, size_t len, uint64_t address, struct place *ret)

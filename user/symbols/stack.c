@@ -104,6 +104,28 @@ static struct cpu cpu_of(const struct registers *r)
 	return cpu;
 }
 
+#define V8_BYTECODES  (-32)	/* from the frame pointer: the array, its address plus 1 */
+#define V8_POSITION   (-40)	/* in it, in the upper half of the word */
+#define V8_ARRAY_MAX  (1U << 24)
+
+/*
+ * V8's interpreter runs a function in a frame of one and the same code: which function
+ * it is, its bytecodes tell, and the notes on code made at run time have their address
+ * too.  0: no such frame.  Whether it was one shows when something has that address.
+ */
+static uint64_t interpreted(const struct memory *m, const struct cpu *cpu)
+{
+	uint64_t bp = cpu->r[CPU_BP], array, position;
+
+	if (!known(cpu, CPU_BP) || bp % 8 || !memory_word(m, bp + V8_BYTECODES, &array) ||
+	    !memory_word(m, bp + V8_POSITION, &position))
+		return 0;
+	if (array % 8 != 1 || position & UINT32_MAX || !(position >> 32) ||
+	    position >> 32 > V8_ARRAY_MAX)
+		return 0;
+	return array + (position >> 32);
+}
+
 void stack_follow(const struct symbols_stack *s, void (*say)(uint64_t address))
 {
 	const struct memory m = { s->registers.sp, s->bytes, s->len };
@@ -113,13 +135,16 @@ void stack_follow(const struct symbols_stack *s, void (*say)(uint64_t address))
 	for (int n = 0; n < STACK_FRAMES_MAX && r != CFI_LAST; n++) {
 		uint64_t address = cpu.r[CPU_IP] - (r != CFI_SIGNAL);
 		const struct symbols_map *map = find_map(s, address);
-		uint64_t sp = cpu.r[CPU_SP];
+		uint64_t sp = cpu.r[CPU_SP], script;
 
 		if (n && !map)
 			return;
 		say(cpu.r[CPU_IP]);
 		if (!map)
 			return;
+		script = map->file == SYMBOLS_NO_FILE ? 0 : interpreted(&m, &cpu);
+		if (script && !find_map(s, script) && ++n < STACK_FRAMES_MAX)
+			say(script);
 		r = step(map, address, &m, &cpu);
 		if (cpu.r[CPU_SP] <= sp || cpu.r[CPU_SP] - m.start > m.len)
 			return;

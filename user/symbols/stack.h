@@ -5,7 +5,10 @@
 
 #include "lib/symbols_wire.h"
 
-/* Says the address of each frame, innermost first; STACK_FRAMES_MAX of them at most. */
+/*
+ * Says the address of each frame, innermost first; STACK_FRAMES_MAX of them at most.
+ * Behind one of V8's interpreter follows that of the bytecodes, which is in no map.
+ */
 void stack_follow(const struct symbols_stack *s, void (*say)(uint64_t address));
 
 #endif

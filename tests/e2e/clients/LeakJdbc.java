@@ -8,6 +8,8 @@ import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 
 /**
  * An application on mariadb-java-client that does as it is told; see lib/client.py.  Beside the
@@ -15,6 +17,7 @@ import java.sql.Statement;
  */
 public class LeakJdbc {
     private static Connection db;
+    private static PreparedStatement kept;
 
     private static Connection dial() throws SQLException {
         String options = System.getenv().getOrDefault("DB_OPTIONS", "");
@@ -51,6 +54,11 @@ public class LeakJdbc {
         }
     }
 
+    private static String prepare(String sql) throws SQLException {
+        kept = db.prepareStatement(sql);
+        return first(kept, kept.execute());
+    }
+
     private static String batch(int n) throws SQLException {
         try (PreparedStatement s = db.prepareStatement("insert into blobs (b) values (?)")) {
             for (int i = 0; i < n; i++) {
@@ -59,6 +67,24 @@ public class LeakJdbc {
             }
             return "ok " + s.executeBatch().length;
         }
+    }
+
+    /** Begins a transaction on a thread of that name, which then waits for ever. */
+    private static String forget(String name) throws InterruptedException {
+        CountDownLatch done = new CountDownLatch(1);
+        Thread t = new Thread(() -> {
+            try {
+                query("begin");
+                query("update account set balance = balance - 1 where id = 1");
+                done.countDown();
+                Thread.sleep(Long.MAX_VALUE);
+            } catch (SQLException | InterruptedException e) {
+                return;
+            }
+        }, name);
+        t.setDaemon(true);
+        t.start();
+        return done.await(10, TimeUnit.SECONDS) ? "ok" : "error - the thread did not begin";
     }
 
     private static void busy() {
@@ -76,7 +102,8 @@ public class LeakJdbc {
         }
     }
 
-    private static String obey(String word, String rest) throws SQLException {
+    private static String obey(String word, String rest)
+            throws SQLException, InterruptedException {
         switch (word) {
         case "begin":
         case "commit":
@@ -86,8 +113,14 @@ public class LeakJdbc {
             return query(rest);
         case "prepared":
             return prepared(rest);
+        case "prepare":
+            return prepare(rest);
+        case "execute":
+            return first(kept, kept.execute());
         case "batch":
             return batch(Integer.parseInt(rest));
+        case "forget":
+            return forget(rest);
         case "manual":
         case "auto":
             db.setAutoCommit(word.equals("auto"));

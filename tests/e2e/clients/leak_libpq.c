@@ -6,6 +6,8 @@
  *
  *	binary SQL	as query, the result asked for in binary
  *	pipeline SQL	BEGIN and SQL in one flight, each with a Sync of its own
+ *	prepare NAME SQL, execute NAME	the two apart
+ *	call N		calls a function by its number, in a transaction that is left open
  *	cursor N MS	reads N times from a cursor, MS apart, in a transaction
  *	copyin N MS	sends N rows of a COPY, MS apart, in a transaction
  *	slowread MS	waits MS in the middle of a large result's arrival
@@ -254,6 +256,25 @@ static void query(const char *sql, int format)
 	answer(PQexecParams(db, sql, 0, NULL, NULL, NULL, NULL, format));
 }
 
+static void prepare(char *rest)
+{
+	char *sql = rest + strcspn(rest, " ");
+
+	if (*sql)
+		*sql++ = '\0';
+	answer(PQprepare(db, rest, sql, 0, NULL));
+}
+
+/* By the old fast-path message: pg_backend_pid() has no arguments. */
+static void call(int number)
+{
+	int value = 0, len = 0;
+	PGresult *r = quiet(db, "begin") ? PQfn(db, number, &value, &len, 1, NULL, 0) : NULL;
+
+	printf(PQresultStatus(r) == PGRES_COMMAND_OK ? "ok %d\n" : "error - call %d\n", value);
+	PQclear(r);
+}
+
 static void obey(char *word, char *rest)
 {
 	char *end = NULL;
@@ -275,6 +296,12 @@ static void obey(char *word, char *rest)
 		open_more(n, false);
 	else if (!strcmp(word, "pipeline"))
 		pipeline(rest);
+	else if (!strcmp(word, "prepare"))
+		prepare(rest);
+	else if (!strcmp(word, "execute"))
+		answer(PQexecPrepared(db, rest, 0, NULL, NULL, NULL, 0));
+	else if (!strcmp(word, "call"))
+		call((int)n);
 	else if (!strcmp(word, "cursor"))
 		cursor(n, m);
 	else if (!strcmp(word, "copyin"))

@@ -10,6 +10,7 @@ const options = {
 	compress: 'DB_COMPRESS' in process.env,
 };
 const more = [];
+let named;
 
 const run = async (db, sql, how) => {
 	try {
@@ -39,6 +40,12 @@ const obey = async (db, word, rest) => {
 		return run(db, rest, 'query');
 	if (word === 'prepared')
 		return run(db, rest, 'execute');
+	if (word === 'prepare') {
+		named = rest;
+		return run(db, named, 'execute');
+	}
+	if (word === 'execute')
+		return run(db, named, 'execute');
 	if (word === 'manual' || word === 'auto')
 		return run(db, `set autocommit = ${word === 'auto' ? 1 : 0}`, 'query');
 	if (word === 'backend')

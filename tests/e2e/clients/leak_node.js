@@ -12,6 +12,7 @@ const connect = async () => {
 	return c;
 };
 const more = [];
+let named;
 
 const run = async (db, sql) => {
 	try {
@@ -39,6 +40,12 @@ const obey = async (db, word, rest) => {
 		return run(db, word);
 	if (word === 'query')
 		return run(db, rest);
+	if (word === 'prepare') {
+		named = {name: 'kept', text: rest};
+		return run(db, named);
+	}
+	if (word === 'execute')
+		return run(db, named);
 	if (word === 'backend')
 		return `ok ${db.processID}`;
 	if (word === 'busy') {

@@ -25,6 +25,7 @@ type app struct {
 	pool *sql.DB
 	conn *sql.Conn // one connection of the pool, kept to tell whether it survives
 	tx   *sql.Tx
+	stmt *sql.Stmt
 }
 
 var ctx = context.Background()
@@ -93,6 +94,18 @@ func (a *app) prepared(text string) string {
 	return said(rows.Err())
 }
 
+// On the connection, whatever transaction is open there: it is not prepared again.
+func (a *app) execute() string {
+	rows, err := a.stmt.QueryContext(ctx)
+	if err != nil {
+		return fault(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+	}
+	return said(rows.Err())
+}
+
 func (a *app) end(word string, how func(*sql.Tx) error) string {
 	if a.tx == nil && os.Args[1] == "mysql" {
 		_, err := a.conn.ExecContext(ctx, word)
@@ -135,6 +148,11 @@ func (a *app) obey(word, rest string) string {
 		return a.query(rest)
 	case "prepared":
 		return a.prepared(rest)
+	case "prepare":
+		a.stmt, err = a.conn.PrepareContext(ctx, rest)
+		return said(err)
+	case "execute":
+		return a.execute()
 	case "manual", "auto":
 		on := map[string]string{"manual": "0", "auto": "1"}[word]
 		_, err = a.conn.ExecContext(ctx, "set autocommit = "+on)
