@@ -22,7 +22,7 @@ struct said {
 	__u8 bytes[STATEMENT_MAX];
 };
 
-/* By thread: what it is about to send. */
+/* By thread: what it is about to send; nothing copied: what that is, is not known. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 1024);
@@ -103,12 +103,12 @@ static __always_inline struct said *say(__u64 text, __u32 size)
 	barrier_var(most);
 	if (most > STATEMENT_MAX)
 		return NULL;
+	now->ns = bpf_ktime_get_ns();
 	n = bpf_probe_read_user_str(now->bytes, most, (const void *)text);
 	if (n <= 0) {
 		count(COUNT_SAID_LOST);
 		return NULL;
 	}
-	now->ns = bpf_ktime_get_ns();
 	now->copied = n - 1;
 	now->size = n < most || n - 1 == size ? n - 1 : n;	/* not less than it has */
 	return now;
@@ -139,22 +139,19 @@ static __always_inline void prepare(__u64 handle, __u64 name, __u64 text, __u32 
 		bpf_map_delete_elem(&said_before, &key);
 }
 
-/* Prepared before we watched: then it is not known what is sent, and nothing older is. */
+/* Prepared before we watched: something is said, and it is not known what. */
 static __always_inline void execute(__u64 handle, __u64 name)
 {
 	__u32 tid = (__u32)bpf_get_current_pid_tgid();
 	struct said_key key = key_of(handle, name);
-	struct said *before = bpf_map_lookup_elem(&said_before, &key);
+	struct said *now = bpf_map_lookup_elem(&said_before, &key);
 
-	if (!before) {
-		bpf_map_delete_elem(&said, &tid);
-		return;
-	}
-	if (bpf_map_update_elem(&said, &tid, before, BPF_ANY))
-		return;
-	before = bpf_map_lookup_elem(&said, &tid);
-	if (before)
-		before->ns = bpf_ktime_get_ns();
+	if (!now)
+		now = said_afresh();
+	else if (!bpf_map_update_elem(&said, &tid, now, BPF_ANY))
+		now = bpf_map_lookup_elem(&said, &tid);
+	if (now)
+		now->ns = bpf_ktime_get_ns();
 }
 
 /* ---- what is handed out */
@@ -274,7 +271,8 @@ static __always_inline void keep_said(__u32 index, const struct slot *s, const s
 	}
 	kept->copied = 0;
 	kept->gen = s->gen;
-	kept->name = 0;
+	kept->call = 0;
+	kept->name = n ? 0 : NO_NAME_NOW;	/* one it has, but what it means is not known */
 	kept->size = now->size;
 	barrier_var(n);
 	if (n <= STATEMENT_MAX && !bpf_probe_read_kernel(kept->bytes, n, now->bytes))
