@@ -46,6 +46,9 @@ void events_probe_prepare(struct plimsoll_bpf *bpf);
 void events_unix_open(struct events *e);
 void events_unix_close(struct events *e);
 
+/* iterate.c: takes in the Unix connections that are not known. */
+int events_adopt_unix(struct events *e);
+
 /* selftest.c: whether what a client sent can be read here.  The ring must be open. */
 void events_selftest(struct events *e);
 void events_selftest_record(struct events *e, const struct rec_hdr *rec, size_t len);

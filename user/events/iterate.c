@@ -44,10 +44,14 @@ static int walk(struct bpf_link *link)
 }
 
 /* The sockets of the namespace we are in. */
+static int walk_unix(struct events *e)
+{
+	return e->local ? walk(e->local->links.on_unix) : 0;
+}
+
 static int walk_sockets(struct events *e)
 {
-	if (e->local)
-		(void)walk(e->local->links.on_unix);
+	(void)walk_unix(e);
 	return walk(e->bpf->links.on_tcp);
 }
 
@@ -62,8 +66,8 @@ static bool seen(ino_t *inodes, size_t *count, ino_t inode)
 }
 
 /* Walks the namespace of `pid` if it is none of those walked before. */
-static void walk_namespace_of(struct events *e, const char *pid, int home, ino_t *inodes,
-			      size_t *count)
+static void walk_namespace_of(struct events *e, int (*here)(struct events *e), const char *pid,
+			      int home, ino_t *inodes, size_t *count)
 {
 	char path[64];
 	struct stat st;
@@ -78,12 +82,12 @@ static void walk_namespace_of(struct events *e, const char *pid, int home, ino_t
 				       "its older connections stay unseen", pid);
 		return;
 	}
-	(void)walk_sockets(e);
+	(void)here(e);
 	if (setns(home, CLONE_NEWNET))
 		(void)log_err(-errno, "cannot return to our own network namespace");
 }
 
-int events_adopt(struct events *e)
+static int walk_all(struct events *e, int (*here)(struct events *e))
 {
 	_close_ int home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
 	_free_ ino_t *inodes = calloc(NAMESPACES_MAX, sizeof(*inodes));
@@ -95,14 +99,24 @@ int events_adopt(struct events *e)
 
 	if (home >= 0 && inodes && proc && !fstat(home, &st)) {
 		(void)seen(inodes, &count, st.st_ino);
-		r = walk_sockets(e);
+		r = here(e);
 		while (!r && (d = readdir(proc)))
 			if (d->d_name[0] >= '1' && d->d_name[0] <= '9')
-				walk_namespace_of(e, d->d_name, home, inodes, &count);
+				walk_namespace_of(e, here, d->d_name, home, inodes, &count);
 	}
 	if (proc)
 		(void)closedir(proc);
 	return r;
+}
+
+int events_adopt(struct events *e)
+{
+	return walk_all(e, walk_sockets);
+}
+
+int events_adopt_unix(struct events *e)
+{
+	return walk_all(e, walk_unix);
 }
 
 /* Reads an iterator to its end: whole things of `size` bytes, some at a time. */

@@ -111,7 +111,7 @@ void events_look_over(struct events *e)
 		return;
 	(void)bpf_prog_test_run_opts(bpf_program__fd(e->local->progs.look_over), &opts);
 	if (!e->local->links.on_unix_connect && ++e->looks % WALK_ROUNDS == 0)
-		(void)events_adopt(e);
+		(void)events_adopt_unix(e);
 }
 
 int events_ask_unix(const struct events *e, uint64_t cookie, struct unix_question *ret)
