@@ -135,11 +135,11 @@ $(B)/tests/e2e/clients/leak_mariadb_static: tests/e2e/clients/leak_mariadb.c | $
 	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE $(WARN) -O2 -g $< -Wl,-Bstatic -lmariadb -Wl,-Bdynamic \
 		-lssl -lcrypto -lz -lm -lpthread -o $@
 
-$(B)/tests/bench/%: tests/bench/%.c | $(B)/.setup
-	$(call say,CC,$@)
-	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -I/usr/include/postgresql $(WARN) -O2 -g $< \
-		-lpq -o $@
+BENCH := $(patsubst %.c,$(B)/%.o,$(wildcard tests/bench/*.c))
+$(BENCH): CPPFLAGS += -I/usr/include/postgresql
+$(B)/tests/bench/ab: $(BENCH) $(call obj,$(SHARED))
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(filter %.o,$^) $(LDLIBS) -lpq -o $@
 
 # Debian's packages of the drivers, not modules from elsewhere.
 GO := GO111MODULE=off GOPATH=/usr/share/gocode GOFLAGS= CGO_ENABLED=0 GOCACHE=$(abspath $(B)/go)

@@ -48,6 +48,7 @@ static __always_inline void adopt(struct sock_common *c, const struct tcp_sock *
 	s->tcp_state = c->skc_state;
 	s->opened_ns = s->last_ns = last_moved_ns(tp, now_ns);
 	s->cookie = bpf_get_socket_cookie(c);
+	hint(s->cookie, index);
 	s->netns = c->skc_net.net->ns.inum;
 	s->uid = uid;
 	fill_remote(s, c);
@@ -80,7 +81,7 @@ int on_tcp(struct bpf_iter__tcp *ctx)
 	if (c->skc_state != TCP_ESTABLISHED && c->skc_state != TCP_CLOSE_WAIT)
 		return 0;
 	tp = bpf_skc_to_tcp_sock(c);
-	if (!tp || bpf_map_lookup_elem(&listeners, &l) || slot_of(tp, &index))
+	if (!tp || bpf_map_lookup_elem(&listeners, &l) || slot_of((const void *)tp, true, &index))
 		return 0;
 	adopt(c, tp, ctx->uid);
 	return 0;
@@ -99,7 +100,7 @@ static __always_inline bool describe(const struct sock *sk, __u64 only, struct h
 {
 	const struct sock_common *c = &sk->__sk_common;
 	__u32 index;
-	struct slot *s = slot_of(sk, &index);
+	struct slot *s = slot_of(sk, false, &index);
 
 	if (s) {
 		h->cookie = s->cookie;

@@ -22,12 +22,13 @@ static __always_inline void opened(const struct sock *sk)
 	s->tcp_state = TCP_SYN_SENT;
 	s->opened_ns = s->last_ns = bpf_ktime_get_ns();
 	s->cookie = bpf_get_socket_cookie((void *)sk);
+	hint(s->cookie, index);
 	s->netns = sk->__sk_common.skc_net.net->ns.inum;
 	fill_remote(s, &sk->__sk_common);
 	fill_owner(s);
 	slot_unlock(s);
 	if (cfg_evidence != TIER_OFF)
-		take_snapshot(&connects, index, s->gen);
+		take_snapshot(&connects, index, s->gen, COUNT_CONNECT_LOST);
 }
 
 static __always_inline void established(const struct sock *sk, struct slot *s)
@@ -87,7 +88,7 @@ int BPF_PROG(on_state, const struct sock *sk, int oldstate, int newstate)
 		opened(sk);
 		return 0;
 	}
-	s = slot_of(sk, &index);
+	s = slot_of(sk, true, &index);
 	if (!s)
 		return 0;
 	if (oldstate == TCP_SYN_SENT && newstate == TCP_ESTABLISHED) {

@@ -143,7 +143,8 @@ struct statement {
 	__u32 gen;
 	__u32 size;		/* of the whole text */
 	__u32 copied;		/* bytes valid in `bytes`; 0: prepared earlier, or no statement */
-	__u32 call;		/* 1: no statement but a function, called by its number */
+	__u16 call;		/* 1: no statement but a function, called by its number */
+	__u16 several;		/* 1: the last of a flight of several */
 	__u64 name;		/* it was prepared under: a hash, or MySQL's number; 0 none */
 	__u8 bytes[STATEMENT_MAX];
 };
@@ -260,14 +261,22 @@ struct queues {
 	__u32 unacked;		/* bytes written that the server has not acknowledged */
 	__u32 room;		/* bytes that the server may still send before they are read */
 	__u32 retransmits;	/* of the same bytes, or probes without an answer, in a row */
-	__u32 error;		/* why they cannot be sent at all: a positive errno, or 0 */
-	__u32 pad;
+	__u32 error;		/* what the network said of them: a positive errno, or 0 */
+	__u32 held;		/* 1: none has left this host, though the server has room for them */
 };
 
 /* The same bytes were sent a second time, or oftener, and nothing came. */
 struct rec_stalled {
 	struct rec_hdr hdr;
 	struct queues queues;
+};
+
+/* Who sends on a connection that several processes hold, keyed by slot. */
+struct senders {
+	__u32 gen;
+	__u32 tgid;		/* the last one; 0: none yet */
+	__u32 turns;		/* how often another sent than the one before */
+	__u32 pad;
 };
 
 _Static_assert(sizeof(struct queues) == 40, "queues is ABI");
@@ -315,6 +324,7 @@ struct shared {
 	X(STATEMENT_LOST, statement_lost, "statements not kept: no room or not readable")          \
 	X(PREPARED_LOST, prepared_lost, "statements not known: prepared unseen, or too many were")   \
 	X(SNAPSHOT_LOST, snapshot_lost, "stacks not kept: no room")                                \
+	X(CONNECT_LOST, connect_lost, "stacks of who connected not kept: no room")                 \
 	X(ADOPT_CLASH, adopt_clash, "connections that closed while they were being adopted")       \
 	X(UNIX_CLASH, unix_clash, "messages not read: two threads on one Unix socket")             \
 	X(SAID_LOST, said_lost, "statements in libraries not kept: no room or not readable")       \

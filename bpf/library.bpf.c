@@ -290,13 +290,13 @@ int BPF_PROG(on_said_sent, struct sock *sk, int ret, int flags)
 	if (ret <= 0)
 		return 0;
 	now = bpf_map_lookup_elem(&said, &tid);
-	s = now ? slot_of(sk, &index) : NULL;
+	s = now ? slot_of(sk, false, &index) : NULL;
 	if (!s)
 		return 0;
 	if (s->phase == PHASE_BLIND && s->flags & SLOT_TLS &&
 	    bpf_ktime_get_ns() - now->ns < SAID_FOR_NS) {
 		keep_said(index, s, now);
-		take_snapshot(&snapshots, index, s->gen);
+		take_snapshot(&snapshots, index, s->gen, COUNT_SNAPSHOT_LOST);
 	}
 	bpf_map_delete_elem(&said, &tid);
 	return 0;

@@ -5,6 +5,7 @@
 
 struct slots_map slots SEC(".maps");
 struct socks_map socks SEC(".maps");
+struct hints_map hints SEC(".maps");
 struct free_slots_map free_slots SEC(".maps");
 struct ring_map ring SEC(".maps");
 struct counters_map counters SEC(".maps");

@@ -42,6 +42,7 @@ struct walk {
 	__u32 first;		/* bytes that were read at the very beginning */
 	__u32 said;		/* 1 more than where the last statement is; 0: none, or kept */
 	__u64 name;		/* it was prepared under, hashed; 0 none */
+	__u32 statements;	/* how many there are */
 	__u8 head[4] __attribute__((aligned(4)));	/* of a message cut by the end: its length, */
 	__u8 type;		/* its type */
 	__u8 have;		/* and how many bytes of its header were there */
@@ -208,18 +209,30 @@ static long answer_message(__u64 i, struct answer *a)
 #define AT_ONCE 6	/* messages of a usual short answer, and one more */
 
 /*
- * Most answers are a few messages in one chunk: these are taken without the calls
- * that a loop of any length needs.  What is left is for that loop.
+ * Most answers are a few messages in one chunk: each of them is looked at, but without
+ * the calls and the notes that a walk of any length needs.  Stops before what is cut, or
+ * not the protocol: that, and all that follows, is for that walk.
  */
 static __always_inline void take_short(struct answer *a, struct walk *w)
 {
 	struct buffer *b = own_buffer();
+	__u32 at = 0, n, size;
 
 	if (!b || w->at.off >= w->at.end || !fill_answer(a, w, b))
 		return;
-	for (int i = 0; i < AT_ONCE; i++)
-		if (w->at.off >= w->at.end || !at_hand(&w->at, 9) || heed(w, b))
+	n = w->at.size;
+#pragma clang loop unroll(disable)	/* its code is cold each time: the less, the better */
+	for (int i = 0; i < AT_ONCE && at < CHUNK; i++) {
+		const __u8 *p = b->bytes + at;
+
+		size = be32(p + 1);
+		if (at + (p[0] == 'Z' ? 6 : 9) > n || !known(p[0], LETTERS_RX, DIGITS_RX) ||
+		    size < 4 || size > MESSAGE_MAX)
 			break;
+		hear_message(w, p, n - at, size);
+		at += 1 + size;
+	}
+	w->at.off += at;
 }
 
 /* Walks the new bytes of the segment, taking up where the last one ended.  NULL: not readable. */
@@ -288,6 +301,7 @@ static __always_inline void note_request(const struct asked *q, struct walk *w,
 		return;
 	w->name = name;
 	w->said = w->at.off + 1;
+	w->statements++;
 	if (type == 'P' && name != UNNAMED)
 		keep_named(q, w);
 }
@@ -347,7 +361,9 @@ __noinline __u64 count_requests(__u64 sk, __u32 index, __u32 seq, __u32 ack)
 	q.gen = s->gen;
 	q.before = s->flags & SLOT_UNCOUNTED ? 255 : s->pending;
 	w->at.end = ack - seq;
-	bpf_loop(w->at.end / HEADER + 2, request_message, &q, 0);
+	/* Mostly one message: no loop for that. */
+	if (!request_message(0, &q) && w->at.off < w->at.end)
+		bpf_loop(w->at.end / HEADER + 1, request_message, &q, 0);
 	if (w->bad)
 		return ASKED_UNREADABLE;
 	return (__u64)w->at.off << 32 | (w->sync ? ASKED_SYNC : 0) | (w->marks & 0xffff);
@@ -373,6 +389,8 @@ static __always_inline int hear_requests(struct sock *sk, struct slot *s, __u32 
 	if (w && w->said)
 		keep_statement(address_of(sk), index, s->gen, seq + w->said - 1,
 			       w->said == 1 ? w->first : 0);
+	if (w && w->statements > 1)
+		statement_of_several(index);
 	if (asked & 0xffff)
 		s->flags = asked & ASKED_SYNC ? s->flags | SLOT_SYNC : s->flags & ~SLOT_SYNC;
 	return asked & 0xffff;

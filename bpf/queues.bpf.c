@@ -18,10 +18,11 @@ static __always_inline void look(const struct tcp_sock *tp, struct queues *q)
 	const struct inet_connection_sock *icsk = (const void *)tp;
 	const struct sock *sk = (const void *)tp;
 	__u32 received = BPF_CORE_READ(tp, rcv_nxt);
-	__u32 probes = BPF_CORE_READ(icsk, icsk_probes_out);
+	__u32 acked = BPF_CORE_READ(tp, snd_una);
+	__u32 probes;
 
 	q->unread = received - BPF_CORE_READ(tp, copied_seq);
-	q->unacked = BPF_CORE_READ(tp, write_seq) - BPF_CORE_READ(tp, snd_una);
+	q->unacked = BPF_CORE_READ(tp, write_seq) - acked;
 	if (!q->unread && !q->unacked)
 		return;
 	/* The server's FIN takes a number too, and is no byte. */
@@ -29,8 +30,10 @@ static __always_inline void look(const struct tcp_sock *tp, struct queues *q)
 		q->unread--;
 	q->room = BPF_CORE_READ(tp, rcv_wup) + BPF_CORE_READ(tp, rcv_wnd) - received;
 	q->retransmits = BPF_CORE_READ(icsk, icsk_retransmits);
+	probes = BPF_CORE_READ(icsk, icsk_probes_out);
 	if (probes > q->retransmits)
 		q->retransmits = probes;
+	q->held = q->unacked && BPF_CORE_READ(tp, snd_nxt) == acked && BPF_CORE_READ(tp, snd_wnd);
 	q->error = BPF_CORE_READ(sk, sk_err_soft);
 }
 
@@ -81,7 +84,7 @@ int BPF_PROG(on_retransmit, const struct sock *sk)
 
 	if (!tp || !tp->inet_conn.icsk_retransmits)
 		return 0;
-	s = slot_of(sk, &index);
+	s = slot_of(sk, false, &index);
 	if (!s || s->phase < PHASE_AUTH)
 		return 0;
 	r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);

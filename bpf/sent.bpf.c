@@ -2,6 +2,15 @@
 /* Functions of their own for the verifier: proved once, not once for every path to them. */
 #include "sent.bpf.h"
 
+/*
+ * An address as what is known to lie there: read directly, 0 where it cannot be (6.2).
+ * In this file only: bpftool cannot link what two declare (before libbpf 1.4).
+ */
+extern void *bpf_rdonly_cast(const void *p, __u32 btf_id) __ksym __weak;
+
+#define kernel_cast(type, p)                                                                       \
+	((const type *)bpf_rdonly_cast((const void *)(p), bpf_core_type_id_kernel(type)))
+
 extern const void page_offset_base __ksym __weak;
 extern const void vmemmap_base __ksym __weak;
 
@@ -26,35 +35,22 @@ int find_bases(void *ctx)
 	return 0;
 }
 
-/*
- * The buffer of a queue's tree, whose root is `node`, that holds sequence `seq`, or 0.
- * Its rb_node is its first member.
- */
-__noinline __u64 find_queued(__u64 node, __u32 seq)
+/* The buffer of a queue's tree, whose root is `node`, that holds sequence `seq`, or NULL. */
+static __always_inline const struct sk_buff *find_queued(const struct rb_node *node, __u32 seq)
 {
 	for (int i = 0; i < TREE_DEPTH && node; i++) {
-		struct seqs q = skb_seqs((const void *)node);
-		const struct rb_node *n = (const void *)node;
+		/* its rb_node is its first member */
+		const struct sk_buff *skb = kernel_cast(struct sk_buff, node);
 
-		if ((__s32)(seq - q.seq) < 0)
-			node = (__u64)BPF_CORE_READ(n, rb_left);
-		else if ((__s32)(seq - q.end_seq) >= 0)
-			node = (__u64)BPF_CORE_READ(n, rb_right);
+		if ((__s32)(seq - CONTROL(skb, seq)) < 0)
+			node = skb->rbnode.rb_left;
+		else if ((__s32)(seq - CONTROL(skb, end_seq)) >= 0)
+			node = skb->rbnode.rb_right;
 		else
-			return node;
+			return skb;
 	}
-	return 0;
+	return NULL;
 }
-
-/* Fields that lie together in every kernel, read together: each read is a call. */
-struct skb_lengths {
-	__u32 len, data_len;
-};
-
-struct skb_places {
-	__u32 end;
-	__u64 head, data;
-} __attribute__((packed));
 
 /* Copies up to `max` bytes of a buffer, from `offset` in it, to `at` in ours. */
 struct copy {
@@ -66,12 +62,12 @@ struct copy {
 /* One fragment of it.  Returns 1 to stop. */
 static __always_inline long copy_frag(__u64 i, struct copy *c)
 {
-	const struct skb_shared_info *info = (const void *)c->info;
-	struct buffer *b = bpf_map_lookup_elem(&buffers, &(__u32){ 0 });
+	const struct skb_shared_info *info = kernel_cast(struct skb_shared_info, c->info);
+	struct buffer *b = own_buffer();
 	__u32 n, to = c->at + c->got;
 	struct frag f = {};
 
-	if (!b || c->got >= c->max || i >= FRAGS || i >= BPF_CORE_READ(info, nr_frags) ||
+	if (!b || c->got >= c->max || i >= FRAGS || i >= info->nr_frags ||
 	    bpf_core_read(&f, sizeof(f), &info->frags[i]))
 		return 1;
 	if (c->offset >= f.len) {
@@ -99,25 +95,25 @@ static long copy_next_frag(__u64 i, struct copy *c)
 /* Most of what is wanted lies in the first fragment: no loop for that. */
 static __always_inline __u32 copy_frags(struct copy *c)
 {
-	if (!copy_frag(0, c) && c->got < c->max)
+	const struct skb_shared_info *info = kernel_cast(struct skb_shared_info, c->info);
+
+	if (!copy_frag(0, c) && c->got < c->max && info->nr_frags > 1)
 		bpf_loop(FRAGS - 1, copy_next_frag, c, 0);
 	return c->got;
 }
 
 /* Finds what is to be copied.  How many of its first bytes are in no fragment; -1: nothing. */
-static __always_inline long copy_begin(struct copy *c, __u64 root, __u32 seq, __u64 *ret_data)
+static __always_inline long copy_begin(struct copy *c, const struct rb_node *root, __u32 seq,
+				       __u64 *ret_data)
 {
-	const struct sk_buff *skb = (const void *)find_queued(root, seq);
-	struct skb_lengths l = {};
-	struct skb_places p = {};
+	const struct sk_buff *skb = find_queued(root, seq);
 
-	if (!skb || bpf_core_read(&l, sizeof(l), &skb->len) ||
-	    bpf_core_read(&p, sizeof(p), &skb->end))
+	if (!skb)
 		return -1;
-	c->offset = seq - skb_seqs(skb).seq;
-	c->info = p.head + p.end;
-	*ret_data = p.data;
-	return l.len - l.data_len;
+	c->offset = seq - CONTROL(skb, seq);
+	c->info = (__u64)skb->head + skb->end;
+	*ret_data = (__u64)skb->data;
+	return skb->len - skb->data_len;
 }
 
 /*
@@ -128,29 +124,34 @@ static __always_inline long copy_begin(struct copy *c, __u64 root, __u32 seq, __
  */
 __noinline __u32 read_sent(__u64 address, __u32 seq, __u32 max)
 {
-	const struct sock *sk = (const void *)address;
+	const struct sock *sk = kernel_cast(struct sock, address);
 	struct copy c = { .max = max < BUFFER ? max : BUFFER };
 	__u64 data;
 
-	if (copy_begin(&c, (__u64)BPF_CORE_READ(sk, tcp_rtx_queue.rb_node), seq, &data))
+	if (copy_begin(&c, sk->tcp_rtx_queue.rb_node, seq, &data))
 		return 0;	/* nothing there, or not in fragments */
 	return copy_frags(&c);
 }
 
-/*
- * The same, to `at` in the buffer, of what was received from `seq` on before its
- * turn: it waits in the socket's out-of-order queue.
- */
-__noinline __u32 read_early(__u64 address, __u32 seq, __u32 at, __u32 max)
+/* The same of the last `bytes` that were written: what was just sent. */
+__noinline __u32 read_last(__u64 address, __u32 bytes, __u32 max)
 {
-	const struct tcp_sock *tp = (const void *)address;
+	const struct tcp_sock *tp = kernel_cast(struct tcp_sock, address);
+
+	return read_sent(address, tp->write_seq - bytes, max);
+}
+
+/* One buffer of the socket's out-of-order queue; see read_early(). */
+static __always_inline __u32 copy_early(__u64 address, __u32 seq, __u32 at, __u32 max)
+{
+	const struct tcp_sock *tp = kernel_cast(struct tcp_sock, address);
 	struct copy c = { .at = at, .max = max };
-	struct buffer *b = bpf_map_lookup_elem(&buffers, &(__u32){ 0 });
+	struct buffer *b = own_buffer();
 	__u64 data;
 	long linear;
 	__u32 n;
 
-	linear = copy_begin(&c, (__u64)BPF_CORE_READ(tp, out_of_order_queue.rb_node), seq, &data);
+	linear = copy_begin(&c, tp->out_of_order_queue.rb_node, seq, &data);
 	if (!b || linear < 0)
 		return 0;
 	if (c.offset >= linear) {
@@ -166,28 +167,43 @@ __noinline __u32 read_early(__u64 address, __u32 seq, __u32 at, __u32 max)
 	return n;
 }
 
+#define EARLY_PIECES 4	/* buffers that what is read may lie in */
+
+/*
+ * Copies what was received from `seq` on before its turn, up to `max` bytes, to `at`
+ * in this CPU's buffer.  Returns how many.
+ */
+__noinline __u32 read_early(__u64 address, __u32 seq, __u32 at, __u32 max)
+{
+	__u32 got = 0;
+
+	for (int i = 0; i < EARLY_PIECES && got < max; i++)
+		got += copy_early(address, seq + got, at + got, max - got);
+	return got;
+}
+
 #define EARLY_MAX 512	/* buffers that one late segment may let through */
 
 struct early {
-	__u64 root;
+	__u64 address;
 	__u32 seq;
 };
 
 static long pass_early(__u64 i, struct early *e)
 {
-	__u64 skb = find_queued(e->root, e->seq);
+	const struct tcp_sock *tp = kernel_cast(struct tcp_sock, e->address);
+	const struct sk_buff *skb = find_queued(tp->out_of_order_queue.rb_node, e->seq);
 
 	if (!skb)
 		return 1;
-	e->seq = skb_seqs((const void *)skb).end_seq;
+	e->seq = CONTROL(skb, end_seq);
 	return 0;
 }
 
 /* How many bytes from `seq` on, without a gap, were received before their turn. */
 __noinline __u32 early_bytes(__u64 address, __u32 seq)
 {
-	const struct tcp_sock *tp = (const void *)address;
-	struct early e = { (__u64)BPF_CORE_READ(tp, out_of_order_queue.rb_node), seq };
+	struct early e = { address, seq };
 
 	bpf_loop(EARLY_MAX, pass_early, &e, 0);
 	return e.seq - seq;

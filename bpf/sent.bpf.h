@@ -23,6 +23,7 @@
 /* Twice what is ever copied: the verifier bounds an offset and a size, not their sum. */
 struct buffer {
 	__u8 bytes[2 * BUFFER];
+	__u64 address;	/* see address_of() */
 };
 
 /*
@@ -37,17 +38,14 @@ struct buffers_map {
 };
 extern struct buffers_map buffers SEC(".maps");
 
-struct seqs {
-	__u32 seq, end_seq;
-};
+/* A field of the control block of a buffer. */
+#define CONTROL(skb, field)                                                                        \
+	(*(const typeof(((struct tcp_skb_cb *)0)->field) *)((skb)->cb +                            \
+		bpf_core_field_offset(struct tcp_skb_cb, field)))
 
-static __always_inline struct seqs skb_seqs(const struct sk_buff *skb)
+static __always_inline struct buffer *own_buffer(void)
 {
-	struct seqs q = {};
-	struct tcp_skb_cb *cb = (void *)skb->cb;
-
-	bpf_core_read(&q, sizeof(q), &cb->seq);
-	return q;
+	return bpf_map_lookup_elem(&buffers, &(__u32){ 0 });
 }
 
 struct frag {
@@ -63,18 +61,20 @@ static __always_inline __u64 frag_address(const struct frag *f, __u32 offset)
 	return shared.page_offset_base + (nr << PAGE_SHIFT) + f->offset + offset;
 }
 
-__u64 find_queued(__u64 node, __u32 seq);
 __u32 read_sent(__u64 address, __u32 seq, __u32 max);
+__u32 read_last(__u64 address, __u32 bytes, __u32 max);
 __u32 read_early(__u64 address, __u32 seq, __u32 at, __u32 max);
 __u32 early_bytes(__u64 address, __u32 seq);
 
-/* A pointer as the plain number that a function of its own takes. */
+/* A pointer as the plain number that a function of its own takes: what was stored is one. */
 static __always_inline __u64 address_of(const void *p)
 {
-	__u64 address = 0;
+	struct buffer *b = own_buffer();
 
-	bpf_probe_read_kernel(&address, sizeof(address), &p);
-	return address;
+	if (!b)
+		return 0;
+	*(volatile __u64 *)&b->address = (__u64)p;
+	return *(volatile __u64 *)&b->address;
 }
 
 #endif

@@ -46,7 +46,10 @@ static __always_inline void slot_clear(struct slot *s)
 	s->gen = gen + 1;
 }
 
-/* Forgets the socket: it closed, or it speaks nothing that concerns us. */
+/*
+ * Forgets the socket: it closed, or it speaks nothing that concerns us.  The caller
+ * holds the socket's lock.
+ */
 static __always_inline void slot_release(const void *sk, struct slot *s, __u32 index)
 {
 	__u64 key = (__u64)sk;
@@ -54,6 +57,7 @@ static __always_inline void slot_release(const void *sk, struct slot *s, __u32 i
 	slot_lock(s);
 	s->phase = PHASE_FREE;
 	slot_unlock(s);
+	hint(s->cookie, HINT_NONE);
 	bpf_map_delete_elem(&socks, &key);
 	bpf_map_push_elem(&free_slots, &index, BPF_ANY);
 }

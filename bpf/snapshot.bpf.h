@@ -5,8 +5,7 @@
 
 #include "maps.bpf.h"
 
-#define GOID_AT	     152	/* in Go's g, since 1.10 */
-#define GOID_AT_1_23 160
+#define GOID_AT 152	/* in Go's g, since 1.10; since 1.23 right behind that */
 
 struct snapshots_map {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -58,27 +57,54 @@ static __always_inline void take_registers(struct stack_snapshot *kept, struct t
 #endif
 }
 
-/* Go keeps its g in thread-local storage, right below the base. */
-static __always_inline void take_goroutine(struct stack_snapshot *kept, struct task_struct *task)
+/*
+ * Go keeps its g in thread-local storage, right below the base.  In another language
+ * that is any word, and following it may be a fault, which costs a microsecond: it is
+ * not tried again where it led to nothing.
+ */
+static __always_inline void take_goroutine(struct stack_snapshot *kept, struct task_struct *task,
+					   bool again)
 {
 #ifdef __TARGET_ARCH_x86
 	__u64 g = 0;
 
-	kept->goroutine[0] = kept->goroutine[1] = 0;
-	if (bpf_probe_read_user(&g, sizeof(g), (void *)(task->thread.fsbase - 8)) || !g)
+	if (again && !kept->goroutine[0] && !kept->goroutine[1])
 		return;
-	bpf_probe_read_user(&kept->goroutine[0], 8, (void *)(g + GOID_AT));
-	bpf_probe_read_user(&kept->goroutine[1], 8, (void *)(g + GOID_AT_1_23));
+	kept->goroutine[0] = kept->goroutine[1] = 0;
+	if (!bpf_probe_read_user(&g, sizeof(g), (void *)(task->thread.fsbase - 8)) && g)
+		bpf_probe_read_user(kept->goroutine, sizeof(kept->goroutine), (void *)(g + GOID_AT));
 #endif
 }
 
-/* The top of a stack may be shorter than what is asked for: less, then. */
-static __always_inline __u32 take_stack(struct stack_snapshot *kept)
+/*
+ * How much there is of a stack: the main thread's ends where it began, another's below
+ * what its library keeps of the thread.  To read beyond would be a fault.
+ */
+static __always_inline __u32 stack_size(const struct task_struct *task, __u64 sp)
+{
+	__u64 size = SNAPSHOT_BYTES, above = task->mm->start_stack - sp;
+
+	if (above < size)
+		size = above;
+#ifdef __TARGET_ARCH_x86
+	above = task->thread.fsbase - sp;
+	if (above < size)
+		size = above;
+#endif
+	return size;
+}
+
+/* Where the end is not known there may be less than what is asked for: less, then. */
+static __always_inline __u32 take_stack(struct stack_snapshot *kept, const struct task_struct *task)
 {
 	const void *sp = (const void *)kept->sp;
+	__u32 size = stack_size(task, kept->sp);
 
-	if (!bpf_probe_read_user(kept->bytes, SNAPSHOT_BYTES, sp))
-		return SNAPSHOT_BYTES;
+	barrier_var(size);	/* so that what is checked is what is used */
+	if (size > SNAPSHOT_BYTES)
+		return 0;
+	if (!bpf_probe_read_user(kept->bytes, size, sp))
+		return size;
 	if (!bpf_probe_read_user(kept->bytes, SNAPSHOT_BYTES / 4, sp))
 		return SNAPSHOT_BYTES / 4;
 	if (!bpf_probe_read_user(kept->bytes, SNAPSHOT_BYTES / 16, sp))
@@ -86,23 +112,26 @@ static __always_inline __u32 take_stack(struct stack_snapshot *kept)
 	return 0;
 }
 
-/* Keeps it in `map` for the connection in slot `index`; only in its own process's context. */
-static __always_inline void take_snapshot(void *map, __u32 index, __u32 gen)
+/* Keeps it in `map` for the connection in slot `index`; only in the process's own context. */
+static __always_inline void take_snapshot(void *map, __u32 index, __u32 gen, enum counter lost)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct stack_snapshot *kept = snapshot_of(map, index);
+	__u32 tid = (__u32)bpf_get_current_pid_tgid();
+	bool again;
 
 	if (!kept) {
-		count(COUNT_SNAPSHOT_LOST);
+		count(lost);
 		return;
 	}
+	again = kept->gen == gen && kept->tid == tid;
 	kept->gen = gen;
-	kept->tid = (__u32)bpf_get_current_pid_tgid();
-	kept->ns = bpf_ktime_get_ns();
+	kept->tid = tid;
+	kept->ns = coarse_ns();
 	bpf_get_current_comm(kept->thread, sizeof(kept->thread));
 	take_registers(kept, task);
-	take_goroutine(kept, task);
-	kept->len = take_stack(kept);
+	take_goroutine(kept, task, again);
+	kept->len = take_stack(kept, task);
 }
 
 #endif

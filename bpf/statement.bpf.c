@@ -177,7 +177,7 @@ static __always_inline void copy_text(struct statement *kept, const struct buffe
 static __always_inline void make_own(struct statement *kept, __u32 gen)
 {
 	if (kept->gen != gen)
-		kept->name = kept->copied = kept->call = 0;
+		kept->name = kept->copied = kept->call = kept->several = 0;
 	kept->gen = gen;
 }
 
@@ -205,6 +205,7 @@ __noinline int keep_statement(__u64 address, __u32 index, __u32 gen, __u32 seq, 
 	size = bpf_ntohl(*(__u32 *)(b->bytes + 1)) + 1;
 	kept->name = name;
 	kept->call = b->bytes[0] == 'F';
+	kept->several = 0;
 	copy_text(kept, b, at, n > at ? n - at : 0, at && size > at ? size - at - 1 : 0);
 	if (b->bytes[0] == 'B')
 		use_prepared(index, kept);

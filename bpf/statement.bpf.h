@@ -73,13 +73,25 @@ static __always_inline void statement_unsaid(__u32 index)
 		kept->name = kept->copied = kept->size = kept->call = 0;
 }
 
+/* Others came before the last in the same flight: which one opened a transaction is not known. */
+static __always_inline void statement_of_several(__u32 index)
+{
+	__u32 last = index * 2 + STATEMENT_LAST;
+	struct statement *kept = bpf_map_lookup_elem(&statements, &last);
+
+	if (kept)
+		kept->several = 1;
+}
+
 /* The statement under way turned out to open a transaction. */
 static __always_inline void statement_opened(__u32 index)
 {
 	__u32 last = index * 2 + STATEMENT_LAST, opening = index * 2 + STATEMENT_OPENING;
 	struct statement *kept = bpf_map_lookup_elem(&statements, &last);
 
-	if (kept && bpf_map_update_elem(&statements, &opening, kept, BPF_ANY))
+	if (kept && kept->several)
+		bpf_map_delete_elem(&statements, &opening);
+	else if (kept && bpf_map_update_elem(&statements, &opening, kept, BPF_ANY))
 		count(COUNT_STATEMENT_LOST);
 }
 

@@ -13,14 +13,6 @@
 #include "mysql.bpf.h"
 #include "postgresql.bpf.h"
 
-/* The control block of a received segment, copied once: each read costs a call. */
-struct control {
-	__u8 bytes[48];
-};
-
-#define CONTROL(c, field, type)                                                                    \
-	(*(const type *)((c)->bytes + bpf_core_field_offset(struct tcp_skb_cb, field)))
-
 /*
  * False when the segment says nothing new, or the kernel is going to drop it.  New is
  * what we have not heard, which may be less than what the kernel has not: where its
@@ -29,18 +21,16 @@ struct control {
 static __always_inline bool look(const struct sk_buff *skb, const struct tcp_sock *tp,
 				 const struct slot *s, struct segment *g)
 {
-	struct control cb __attribute__((aligned(8))) = {};
 	__s32 ahead = s->rx_bytes - tp->bytes_received;
 	__u32 seq, payload, seen;
 
-	bpf_probe_read_kernel(&cb, 32, skb->cb);
-	seq = CONTROL(&cb, seq, __u32);
-	g->ack = CONTROL(&cb, ack_seq, __u32);
+	seq = CONTROL(skb, seq);
+	g->ack = CONTROL(skb, ack_seq);
 	if ((__s32)(g->ack - tp->snd_nxt) > 0)
 		return false;
 	g->advanced = (__s32)(g->ack - s->tx_next) > 0;
-	payload = CONTROL(&cb, end_seq, __u32) - seq;
-	if (payload && CONTROL(&cb, tcp_flags, __u8) & 1)
+	payload = CONTROL(skb, end_seq) - seq;
+	if (payload && CONTROL(skb, tcp_flags) & 1)
 		payload--;	/* FIN takes a number and brings no byte */
 	seen = tp->rcv_nxt + (ahead > 0 ? ahead : 0) - seq;
 	if ((__s32)seen < 0 || payload <= seen)	/* before its turn, again, or empty */
@@ -114,7 +104,7 @@ int BPF_PROG(on_segment, struct sock *sk, struct sk_buff *skb)
 	__u32 index;
 	__u8 before, next;
 
-	s = slot_of(sk, &index);
+	s = slot_of(sk, true, &index);
 	if (!s)
 		return 0;
 	before = s->phase;

@@ -48,13 +48,6 @@ static __always_inline const __u8 *message(const struct reach *r, const struct b
 	return b->bytes + at;
 }
 
-static __always_inline struct buffer *own_buffer(void)
-{
-	__u32 zero = 0;
-
-	return bpf_map_lookup_elem(&buffers, &zero);
-}
-
 /* The new bytes of a segment, wherever they lie. */
 struct answer {
 	struct received data;
@@ -74,8 +67,6 @@ static __always_inline bool answer_open(struct answer *a, struct sock *sk, struc
 	return received_open(&a->data, skb);
 }
 
-#define EARLY_PIECES 4	/* buffers that a chunk may lie in */
-
 /* Copies `n` (at most CHUNK) new bytes from `off` on to `at` in the buffer. */
 static __always_inline bool answer_read(const struct answer *a, struct buffer *b, __u32 off,
 					__u32 at, __u32 n)
@@ -89,9 +80,8 @@ static __always_inline bool answer_read(const struct answer *a, struct buffer *b
 		if (!received_read(&a->data, b, at, got, a->from + off))
 			return false;
 	}
-	for (int i = 0; i < EARLY_PIECES && got < n; i++)
-		got += read_early(a->sk, a->seq + off + got, at + got, n - got);
-	return got == n;
+	return got == n ||
+	       read_early(a->sk, a->seq + off + got, at + got, n - got) == n - got;
 }
 
 static __always_inline void note_status(struct slot *s, __u32 index, __u64 now_ns)

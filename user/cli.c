@@ -43,6 +43,8 @@ static const struct verb verbs[] = {
 	  print_conns, NULL },
 	{ "pools", "[FILTER...]", "one row a pool: owner, server, database, user", "Pools", 0, 0, 32,
 	  cli_filters, print_pools, NULL },
+	{ "advise", "[FILTER...]", "how large each pool should be, and why", "Advise", 0, 0, 32,
+	  cli_filters, print_advise, NULL },
 	{ "leaks", "[FILTER...]", "what was found, with its evidence", "Leaks", 0, 0, 32,
 	  cli_filters, print_leaks, NULL },
 	{ "show", "ID", "everything known of one connection", "Show", 0, 1, 1, id_params, print_show,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "config.h"
@@ -34,6 +35,9 @@ void config_done(struct config *c)
 {
 	policy_conf_done(&c->policy);
 	detect_conf_done(&c->detect);
+	free(c->limits);
+	c->limits = NULL;
+	c->limit_count = 0;
 }
 
 static int read_mode(const struct yaml_report *r, const struct yaml_node *value, void *into)
@@ -116,6 +120,7 @@ static const struct schema_key sections[] = {
 	{ "detectors", read_detectors },
 	{ "rules", config_rules },
 	{ "budget", config_budget },
+	{ "pools", config_pools },
 	{ "evidence", config_evidence },
 	{ "gateway", config_gateway },
 	{ 0 },

@@ -23,6 +23,8 @@ struct config {
 	struct policy_conf policy;	/* mode, rules, budget */
 	struct detect_conf detect;
 	struct evidence_conf evidence;
+	struct pool_limit *limits;	/* what operators know of pools */
+	size_t limit_count;
 	uint64_t connections;		/* table size */
 };
 
@@ -56,7 +58,16 @@ struct config_reading {
 /* The sections with a file of their own in config/; `reading` is a struct config_reading. */
 int config_rules(const struct yaml_report *r, const struct yaml_node *node, void *reading);
 int config_budget(const struct yaml_report *r, const struct yaml_node *node, void *reading);
+int config_pools(const struct yaml_report *r, const struct yaml_node *node, void *reading);
 int config_evidence(const struct yaml_report *r, const struct yaml_node *node, void *reading);
+
+/*
+ * Patterns that more than one section has: a process's name that may exist, and an
+ * address, kept as connections print theirs however it was written.
+ */
+int config_comm(const struct yaml_report *r, const struct yaml_node *value, char *out, size_t size);
+int config_endpoint(const struct yaml_report *r, const struct yaml_node *value,
+		    char out[static ADDR_TEXT_LEN]);
 
 /* Another program's settings, whose shape is checked here; nothing is kept of them. */
 int config_gateway(const struct yaml_report *r, const struct yaml_node *node, void *reading);

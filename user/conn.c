@@ -101,6 +101,7 @@ static void note_ended(struct conns *t, const struct conn *c)
 	*n = (struct ended){
 		.cookie = c->cookie,
 		.slot = c->slot,
+		.uid = c->uid,
 		.pid = c->pid,
 		.start_ticks = c->start_ticks,
 		.remote = c->remote,
@@ -112,6 +113,7 @@ static void note_ended(struct conns *t, const struct conn *c)
 	};
 	memcpy(n->user, c->user, sizeof(n->user));
 	memcpy(n->database, c->database, sizeof(n->database));
+	memcpy(n->comm, c->comm, sizeof(n->comm));
 }
 
 static void end_conn(struct conns *t, struct conn *c)
@@ -175,7 +177,7 @@ static bool is_ended(const struct slot *s)
 }
 
 #define TCP_STATE_CLOSE_WAIT 8
-#define UNREAD_NS	     NS_PER_S	/* what lies no longer is on its way */
+#define TURNS		     2	/* one may be a connection that is handed over */
 
 /* As far as the slot says it; whether a connection that is ready does well, conn/stage.c. */
 static enum stage stage_of(const struct conn *c, const struct slot *s)
@@ -236,13 +238,6 @@ static void recognise(struct conn *c, const struct slot *s)
 	}
 }
 
-static enum activity activity_with_view(const struct conn *c)
-{
-	uint64_t lain_ns = elapsed_ns(c->view.unread_ns, c->view.asked_ns);
-
-	return conn_answer_is_unread(c) && lain_ns >= UNREAD_NS ? ACTIVITY_UNREAD : c->said;
-}
-
 static void refresh(struct conn *c, const struct slot *s)
 {
 	c->stage = stage_of(c, s);
@@ -274,7 +269,7 @@ static void refresh(struct conn *c, const struct slot *s)
 	c->rtt_sq_us2 = s->rtt_sq_us2;
 	if (c->said != ACTIVITY_FAILED_TXN)
 		c->defused_rx_bytes = 0;
-	c->activity = activity_with_view(c);
+	conn_queues_settle(c);
 }
 
 static void read_startup(struct conn *c, const struct rec_startup *r)
@@ -483,6 +478,14 @@ void conns_apply_lending(struct conns *t, uint64_t cookie, enum lending lending,
 	else if (c->lending != LENDING_LENT)
 		c->lent_ns = now_ns;
 	c->lending = (uint8_t)lending;
+}
+
+void conn_apply_turns(struct conn *c, uint32_t turns, uint64_t now_ns)
+{
+	if (c->holders < 2 || turns < TURNS)
+		c->shared_ns = 0;
+	else if (!c->shared_ns)
+		c->shared_ns = now_ns;
 }
 
 static bool same_endpoint(const void *table, uint32_t n, const void *key)

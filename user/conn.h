@@ -94,12 +94,13 @@ enum lending {
 struct sock_view {
 	uint64_t asked_ns;	/* 0: not looked at since it last moved */
 	uint64_t unread_ns;	/* since when `unread` did not shrink; 0: nothing is unread */
-	uint64_t stalled_ns;	/* since when the same bytes are sent again; 0: they are not */
+	uint64_t stalled_ns;	/* since when bytes are sent again, or cannot be; 0: they are not */
 	uint32_t unread;	/* bytes that came and were not read by the owner */
 	uint32_t unacked;	/* bytes that the server has not acknowledged */
 	uint32_t room;		/* bytes that may still come before the owner reads */
 	uint32_t retransmits;	/* of the same bytes, in a row; or probes without an answer */
-	uint32_t error;		/* why they cannot be sent at all: an errno, or 0 */
+	uint32_t error;		/* what the network said of them: an errno, or 0 */
+	bool held;		/* none of them has left this host, though there is room */
 	bool lossy;		/* on this path as much was lost before, and came through */
 };
 
@@ -118,6 +119,7 @@ struct conn {
 	uint32_t uid;
 	char comm[16];
 	uint32_t holders;	/* processes that have it open; 0 not counted */
+	uint64_t shared_ns;	/* since when several were seen to send in turn; 0: were not */
 
 	/* what it speaks */
 	const struct protocol *protocol;	/* NULL: not recognised */
@@ -156,6 +158,14 @@ struct conn {
 	/* the pool's word, by its latest reading; see gopools.h */
 	uint8_t lending;	/* enum lending */
 	uint64_t lent_ns;	/* lent at each reading since then; 0: not lent */
+
+	/*
+	 * On how many occasions its owner dialled another since this one came to rest, and
+	 * when first: one that it put to work, or, where this one was never used, one that
+	 * was not either.  Set by stage level, see level/history.h.
+	 */
+	uint64_t overtaken_ns;
+	uint32_t overtaken;
 	struct sock_view view;
 
 	/* byte counters as of the last segment seen, as tcp_info counts them */
@@ -179,6 +189,8 @@ struct conn {
 struct ended {
 	uint64_t cookie;
 	uint32_t slot;
+	uint32_t uid;
+	char comm[16];
 	uint32_t pid, start_ticks;
 	struct addr remote;
 	const struct protocol *protocol;
@@ -223,6 +235,7 @@ struct conns {
 	struct lossy_path lossy[LOSSY_PATHS];
 	uint32_t capacity;
 	uint64_t walked_ns;	/* when the last walk over the queues began */
+	uint32_t viewed;	/* connections in which it found something */
 	uint32_t high;		/* no connection at or above this index */
 	uint32_t open;		/* connections held */
 	uint64_t closed;	/* connections seen to end */
@@ -256,6 +269,9 @@ void conns_holders_end(struct conns *t);
 
 /* Folds in what its pool says of connection `cookie`; nothing happens when there is none. */
 void conns_apply_lending(struct conns *t, uint64_t cookie, enum lending lending, uint64_t now_ns);
+
+/* Its holders have sent on it in turn `turns` times, A, B, A being two. */
+void conn_apply_turns(struct conn *c, uint32_t turns, uint64_t now_ns);
 
 /*
  * Begins and ends one walk over the queues of all quiet connections; between the two,

@@ -70,6 +70,28 @@ struct detector_setting *detect_conf_find(const struct detect_conf *c, const cha
 	return NULL;
 }
 
+static int by_kind(const void *a, const void *b)
+{
+	const struct score *x = a, *y = b;
+
+	return strcmp(x->detector->name, y->detector->name);
+}
+
+static int make_scores(struct detect *d)
+{
+	size_t n = 0;
+
+	for_each(detector, it)
+		n++;
+	d->scores = calloc(n + 1, sizeof(*d->scores));
+	if (!d->scores)
+		return -ENOMEM;
+	for_each(detector, it)
+		d->scores[d->score_count++].detector = *it;
+	qsort(d->scores, d->score_count, sizeof(*d->scores), by_kind);
+	return 0;
+}
+
 uint64_t detect_conf_least_grace_ns(const struct detect_conf *c)
 {
 	uint64_t least_ns = UINT64_MAX;
@@ -84,7 +106,7 @@ int detect_init(struct detect *d, uint32_t capacity)
 {
 	*d = (struct detect){ .capacity = capacity };
 	d->findings = calloc(capacity, sizeof(*d->findings));
-	if (!d->findings || index_init(&d->by_subject, capacity) < 0) {
+	if (!d->findings || make_scores(d) < 0 || index_init(&d->by_subject, capacity) < 0) {
 		detect_done(d);
 		return -ENOMEM;
 	}
@@ -96,6 +118,7 @@ void detect_done(struct detect *d)
 	for (uint32_t i = 0; d->findings && i < d->count; i++)
 		free(d->findings[i].culprit);
 	free(d->findings);
+	free(d->scores);
 	index_done(&d->by_subject);
 	*d = (struct detect){ 0 };
 }
@@ -191,10 +214,20 @@ static void end_finding(const struct run *r, struct finding *f, enum finding_sta
 		d->count--;
 }
 
+/* Of a registered detector; the others are nobody's. */
+static struct score *score_of(struct detect *d, const struct detector *kind)
+{
+	for (size_t i = 0; i < d->score_count; i++)
+		if (d->scores[i].detector == kind)
+			return &d->scores[i];
+	return NULL;
+}
+
 /* Whether the client took the connection up again by itself. */
 static bool went_on(const struct finding *f, const struct conn *c)
 {
-	return c && c->tcp_state == TCP_STATE_ESTABLISHED && c->stage != STAGE_ESTABLISHING &&
+	return c && !f->detector->at_work && c->tcp_state == TCP_STATE_ESTABLISHED &&
+	       c->stage != STAGE_ESTABLISHING &&
 	       c->stage != STAGE_TERMINATED && !c->uncertain && !c->defused_rx_bytes &&
 	       (c->rx_bytes != f->conn.rx_bytes || c->tx_bytes != f->conn.tx_bytes ||
 		c->activity != f->conn.activity);
@@ -202,8 +235,13 @@ static bool went_on(const struct finding *f, const struct conn *c)
 
 static void retract(const struct run *r, struct finding *f, const struct conn *c)
 {
-	if (f->state == FINDING_CONFIRMED && went_on(f, c))
+	struct score *score = score_of(r->d, f->detector);
+
+	if (f->state == FINDING_CONFIRMED && went_on(f, c)) {
 		r->d->regretted++;
+		if (score)
+			score->regretted++;
+	}
 	r->d->retracted++;
 	end_finding(r, f, FINDING_RETRACTED);
 }
@@ -243,6 +281,8 @@ static void suspect(const struct run *r, const struct detector *kind, const stru
 static void see_again(const struct run *r, struct finding *f, const struct conn *c,
 		      const struct symptom *s, uint64_t grace_ns)
 {
+	struct score *score = score_of(r->d, f->detector);
+
 	f->conn = *c;
 	f->symptom = *s;
 	if (grace_ns < f->grace_ns)
@@ -250,21 +290,25 @@ static void see_again(const struct run *r, struct finding *f, const struct conn 
 	f->seen_ns = r->now_ns;
 	if (f->state != FINDING_SUSPECT || !f->checked || f->denied)
 		return;
-	if (r->now_ns <= f->suspected_ns)
+	if (r->now_ns <= f->suspected_ns || s->confidence < CONFIDENCE_MIN)
 		return;
 	f->state = FINDING_CONFIRMED;
 	f->confirmed_ns = r->now_ns;
 	r->d->confirmed++;
+	if (score)
+		score->confirmed++;
 	tell(r, f);
 }
 
 static void take_in(const struct run *r, const struct detector *kind, const struct conn *c,
-		    const struct symptom *s, uint64_t grace_ns)
+		    struct symptom *s, uint64_t grace_ns)
 {
 	struct finding *f = find(r->d, kind, c);
 
 	if (f && f->under_repair)
 		return;
+	if (f && finding_is_of_pool(f))
+		s->since_ns = f->symptom.since_ns;	/* no byte says when it began anew */
 	if (f && f->symptom.since_ns != s->since_ns) {
 		retract(r, f, c);
 		f = NULL;
@@ -314,19 +358,28 @@ static struct conn common_of(const struct pool *p)
 	return c;
 }
 
+static void look_at_pool(const struct run *r, const struct detector_setting *set,
+			 const struct pool *p)
+{
+	struct detector_conf base = base_for(set, p);
+	struct symptom s = { 0 };
+	struct conn c;
+
+	if (!set->detector->check_pool(p, &base, set->own, r->now_ns, &s))
+		return;
+	c = common_of(p);
+	take_in(r, set->detector, &c, &s, base.grace_ns);
+}
+
 static void look_at_pools(const struct run *r, const struct detector_setting *set)
 {
-	for (uint32_t i = 0; i < r->levels->count; i++) {
-		const struct pool *p = &r->levels->pools[i];
-		struct detector_conf base = base_for(set, p);
-		struct symptom s = { 0 };
-		struct conn c;
+	const struct levels *l = r->levels;
 
-		if (!set->detector->check_pool(p, &base, set->own, r->now_ns, &s))
-			continue;
-		c = common_of(p);
-		take_in(r, set->detector, &c, &s, base.grace_ns);
-	}
+	for (uint32_t i = 0; i < l->count; i++)
+		look_at_pool(r, set, &l->pools[i]);
+	for (uint32_t i = 0; i < LATELY; i++)
+		if (l->lately[i].pid)
+			look_at_pool(r, set, &l->lately[i]);
 }
 
 /* The connection a finding is about, as it is now; NULL when it is over. */
@@ -369,6 +422,8 @@ static bool still_stands(const struct run *r, const struct detect_conf *conf, st
 		shown = p && set->detector->check_pool(p, &base, set->own, r->now_ns, &s);
 	else
 		shown = set->detector->check(c, p, &base, set->own, r->now_ns, &s);
+	if (finding_is_of_pool(f))
+		s.since_ns = f->symptom.since_ns;
 	if (!shown || s.since_ns != f->symptom.since_ns)
 		return false;
 	see_again(r, f, c, &s, f->grace_ns);

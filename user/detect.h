@@ -25,9 +25,11 @@ enum finding_state {
 
 struct detector;
 
+#define CONFIDENCE_MIN 0.5
+
 struct symptom {
 	uint64_t since_ns;	/* when the trouble began */
-	double confidence;	/* 0..1 */
+	double confidence;	/* 0..1; below CONFIDENCE_MIN it stays a suspicion */
 	char why[128];		/* evidence in words, no text of the client's in it */
 };
 
@@ -57,6 +59,7 @@ struct detector {
 	 * NULL: its state and byte counters do, and nothing is under way.
 	 */
 	bool (*agrees)(const struct conn *c, const struct sock_facts *facts);
+	bool at_work;	/* it is found on connections that work: that one goes on is no regret */
 };
 REGISTRY(detector);
 
@@ -126,6 +129,12 @@ struct detector_setting *detect_conf_find(const struct detect_conf *c, const cha
 /* The shortest grace of any detector that looks; UINT64_MAX: none does. */
 uint64_t detect_conf_least_grace_ns(const struct detect_conf *c);
 
+/* What became of the findings of one detector. */
+struct score {
+	const struct detector *detector;
+	uint64_t confirmed, regretted;
+};
+
 /* Findings lie in a table with holes; `count` is where it ends for now. */
 struct detect {
 	struct finding *findings;
@@ -135,6 +144,8 @@ struct detect {
 	uint64_t suspected, confirmed, retracted, mended;
 	uint64_t lost;		/* did not fit the table */
 	uint64_t regretted;	/* confirmed, and the connection went on working */
+	struct score *scores;	/* one for each registered detector */
+	size_t score_count;
 };
 
 /*

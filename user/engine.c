@@ -23,7 +23,8 @@
 #define HOLDERS_SOON_NS	 NS_PER_S		/* when somebody's holders are not known */
 #define HOLDERS_ASAP_NS	 (100 * NS_PER_MS)	/* when a finding waits for it */
 #define QUEUES_EVERY_NS	 NS_PER_S		/* what lies in queues, where that is quickly seen, */
-#define QUEUES_SHARE	 2500			/* and else such a part of the time at most */
+#define QUEUES_SHARE	 2500			/* and else such a part of the time at most, */
+#define QUEUES_SHARE_FOUND 500			/* or this while something lies there */
 #define CLOCK_EVERY_NS	 (5 * NS_PER_S)		/* how far jiffies may drift: microseconds */
 #define STOP_FILE	 "STOP"
 
@@ -103,17 +104,19 @@ static void on_queues(const struct queues *q, void *arg)
 	conns_apply_queues(&e->conns, q, e->now_ns);
 }
 
+/* Rarely where it takes long, but soon again when it found something. */
 static void walk_queues_when_due(struct engine *e)
 {
 	uint64_t since_ns, pause_ns;
 
 	if (e->now_ns < e->queues_ns)
 		return;
-	since_ns = clock_now_ns();
+	since_ns = clock_cpu_ns();
 	conns_queues_begin(&e->conns, e->now_ns);
 	if (!events_queues(e->events, on_queues, e))
 		conns_queues_end(&e->conns);
-	pause_ns = elapsed_ns(since_ns, clock_now_ns()) * QUEUES_SHARE;
+	pause_ns = elapsed_ns(since_ns, clock_cpu_ns()) *
+		   (e->conns.viewed ? QUEUES_SHARE_FOUND : QUEUES_SHARE);
 	e->queues_ns = e->now_ns + (pause_ns > QUEUES_EVERY_NS ? pause_ns : QUEUES_EVERY_NS);
 }
 
@@ -371,6 +374,20 @@ static void decide(struct engine *e, struct finding *f)
 
 /* ---- the path */
 
+/* detect -> policy -> repair */
+static void judge(struct engine *e)
+{
+	detect_run(&e->detect, &e->config.detect, &e->conns, &e->levels, e->now_ns, on_finding, e);
+	findings_for_each(&e->detect, f) {
+		if (e->culprits)
+			culprits_want(e->culprits, f);
+		if (f->state == FINDING_SUSPECT && !f->checked)
+			check_suspect(e, f);
+		else if (f->state == FINDING_CONFIRMED)
+			decide(e, f);
+	}
+}
+
 void engine_tick(struct engine *e, uint64_t now_ns)
 {
 	e->now_ns = now_ns;
@@ -382,26 +399,23 @@ void engine_tick(struct engine *e, uint64_t now_ns)
 	read_slots(e);
 	walk_queues_when_due(e);
 	count_holders_when_due(e);
+	turns_step(&e->turns, e->events, &e->conns, now_ns);
 	if (e->pauses)
 		pauses_step(e->pauses, &e->conns,
 			    detect_conf_least_grace_ns(&e->config.detect), now_ns);
 	conns_judge_stages(&e->conns, now_ns);
 	gopools_step(e->gopools, now_ns);
-	levels_update(&e->levels, &e->conns, now_ns);
 	gopools_tell(e->gopools, &e->levels);
-	detect_run(&e->detect, &e->config.detect, &e->conns, &e->levels, now_ns, on_finding, e);
+	levels_update(&e->levels, &e->conns, now_ns);
 	if (e->libraries)
 		libraries_step(e->libraries, &e->conns, now_ns);
 	if (e->culprits)
 		culprits_step(e->culprits, &e->detect, &e->levels);
-	findings_for_each(&e->detect, f) {
-		if (e->culprits)
-			culprits_want(e->culprits, f);
-		if (f->state == FINDING_SUSPECT && !f->checked)
-			check_suspect(e, f);
-		else if (f->state == FINDING_CONFIRMED)
-			decide(e, f);
-	}
+	if (e->journal)
+		journal_begin(e->journal);
+	judge(e);
+	if (e->journal)
+		(void)journal_end(e->journal);
 }
 
 int engine_ring_fd(const struct engine *e)
@@ -563,6 +577,12 @@ static int configure(struct engine *e, const struct engine_options *opt)
 	return r ? -EINVAL : 0;
 }
 
+static void use_limits(struct engine *e)
+{
+	e->levels.limits = e->config.limits;
+	e->levels.limit_count = e->config.limit_count;
+}
+
 static int open_stages(struct engine *e)
 {
 	uint32_t capacity = (uint32_t)e->config.connections;
@@ -576,6 +596,7 @@ static int open_stages(struct engine *e)
 		r = pauses_new(&e->pauses);
 	e->levels.shifted = on_shift;
 	e->levels.shifted_arg = e;
+	use_limits(e);
 	return r;
 }
 
@@ -655,5 +676,6 @@ int engine_reload(struct engine *e, char *why, size_t why_size)
 	}
 	config_done(&e->config);
 	e->config = fresh;
+	use_limits(e);
 	return 0;
 }

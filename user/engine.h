@@ -12,6 +12,7 @@
 #include "config.h"
 #include "journal.h"
 #include "repair.h"
+#include "turns.h"
 
 struct events;
 struct culprits;
@@ -49,6 +50,7 @@ struct engine {
 	uint64_t started_ns, now_ns;
 	uint64_t holders_ns;		/* last count of holders */
 	uint64_t queues_ns;		/* next walk over the queues */
+	struct turns turns;
 	uint64_t clock_ns;		/* last setting of the kernel side's clock */
 	bool has_daemon;		/* false in the CLI's own engine */
 	notice_fn notice;

@@ -33,7 +33,7 @@ struct process {
 	int pidfd;		   /* of those that have pools; else -1 */
 	uint32_t first;		   /* of its connections, as g->next; for one round */
 	uint32_t conns;
-	uint32_t handles;
+	uint32_t handles, first_handle; /* how many, and the first, as handle.next */
 	uint32_t apart; /* rounds in which its pools did not account for its connections */
 	uint64_t agreed_ns, banned_ns;
 	struct match_word *words; /* NULL: none were ever known */
@@ -43,7 +43,15 @@ struct process {
 /* Its number is that of what is watched. */
 struct handle {
 	struct process *process; /* NULL: free */
+	uint32_t next;		 /* of the same process */
+	uint8_t number;		 /* in a match, from 1 */
 	struct home home;
+};
+
+/* A connection that was seen free in a handle is its own for as long as both live. */
+struct member {
+	uint64_t cookie;
+	uint32_t handle; /* or NONE: an outsider, as long as no other handle is found */
 };
 
 struct gopools {
@@ -57,10 +65,12 @@ struct gopools {
 	struct handle handles[WATCHED_MAX];
 	uint32_t *next;		  /* of a connection, by slot: another one of its process */
 	struct conn **of_process; /* work space of one match */
-	uint8_t *lending;
+	uint8_t *lending, *member_of;
+	struct member *members; /* by slot */
 	uint64_t round_ns, look_ns;
 	uint64_t opened; /* connections ever seen, at the last look */
-	bool full; /* said once */
+	bool fresh; /* words that were not told */
+	bool full;  /* said once */
 };
 
 int gopools_new(struct events *e, struct conns *t, struct gopools **ret)
@@ -74,7 +84,9 @@ int gopools_new(struct events *e, struct conns *t, struct gopools **ret)
 	g->next = calloc(t->capacity, sizeof(*g->next));
 	g->of_process = calloc(t->capacity, sizeof(*g->of_process));
 	g->lending = calloc(t->capacity, sizeof(*g->lending));
-	if (!g->next || !g->of_process || !g->lending || go_files_init(&g->files, e) < 0 ||
+	g->member_of = calloc(t->capacity, sizeof(*g->member_of));
+	g->members = calloc(t->capacity, sizeof(*g->members));
+	if (!g->next || !g->of_process || !g->lending || !g->member_of || !g->members || go_files_init(&g->files, e) < 0 ||
 	    watch_new(&g->watch) < 0 || index_init(&g->by_pid, PROCESSES_MAX) < 0) {
 		gopools_free(g);
 		return -ENOMEM;
@@ -119,6 +131,7 @@ static struct process *find_or_add(struct gopools *g, uint32_t pid, uint32_t sta
 		.file = GO_FILE_NONE,
 		.pidfd = -1,
 		.first = NONE,
+		.first_handle = NONE,
 	};
 	if (n >= g->high)
 		g->high = n + 1;
@@ -129,20 +142,26 @@ static struct process *find_or_add(struct gopools *g, uint32_t pid, uint32_t sta
 static void drop_handle(struct gopools *g, uint32_t n)
 {
 	struct handle *h = &g->handles[n];
+	uint32_t *link = &h->process->first_handle;
 
+	while (*link != n)
+		link = &g->handles[*link].next;
+	*link = h->next;
 	events_forget_handle(g->events, h->process->pid, h->process->start_ticks,
 			     watch_at(g->watch, n)->address);
 	h->process->handles--;
 	h->process = NULL;
+	for (uint32_t slot = 0; slot < g->conns->high; slot++)
+		if (g->members[slot].handle == n)
+			g->members[slot].cookie = 0;
 }
 
 static void drop(struct gopools *g, struct process *p)
 {
 	uint32_t n = (uint32_t)(p - g->processes);
 
-	for (uint32_t i = 0; i < WATCHED_MAX; i++)
-		if (g->handles[i].process == p)
-			drop_handle(g, i);
+	while (p->first_handle != NONE)
+		drop_handle(g, p->first_handle);
 	if (p->pidfd >= 0)
 		(void)close(p->pidfd);
 	free(p->words);
@@ -165,6 +184,8 @@ void gopools_free(struct gopools *g)
 	free(g->next);
 	free(g->of_process);
 	free(g->lending);
+	free(g->member_of);
+	free(g->members);
 	free(g);
 }
 
@@ -206,7 +227,11 @@ void gopools_found(struct gopools *g, const struct rec_go_handle *r)
 		events_forget_handle(g->events, r->tgid, r->start_ticks, r->address);
 		return;
 	}
-	g->handles[place] = (struct handle){ .process = p };
+	g->handles[place] = (struct handle){ .process = p, .next = p->first_handle };
+	p->first_handle = place;
+	for (uint32_t slot = 0; slot < g->conns->high; slot++)
+		if (g->members[slot].handle == NONE && g->conns->table[slot].pid == p->pid)
+			g->members[slot].cookie = 0;
 	p->handles++;
 	watch_set(g->watch, place, r->tgid, r->address);
 }
@@ -243,7 +268,7 @@ static void sort_out(struct gopools *g, uint64_t now_ns)
 
 		if (!p->pid)
 			continue;
-		if (p->handles ? !lives(p) : !p->conns) {
+		if (!p->conns && !lives(p)) {
 			drop(g, p);
 			continue;
 		}
@@ -318,18 +343,49 @@ static const struct handle_reading *reading_of(struct gopools *g, uint32_t n)
 	return watch_at(g->watch, n)->read ? watch_reading(g->watch, n) : &none;
 }
 
+/* Which of his handles each connection was free in. */
+static void find_members(const struct gopools *g, struct match *m)
+{
+	for (uint32_t i = 0; i < m->count; i++) {
+		const struct member *k = &g->members[m->of_process[i]->slot];
+
+		m->member[i] = 0;
+		if (k->cookie == m->of_process[i]->cookie)
+			m->member[i] = k->handle == NONE ? MATCH_OUTSIDER :
+							   g->handles[k->handle].number;
+	}
+}
+
+static void keep_members(struct gopools *g, const struct process *p, const struct match *m)
+{
+	uint32_t handles[UINT8_MAX + 1] = { [MATCH_OUTSIDER] = NONE };
+
+	for (uint32_t n = p->first_handle; n != NONE; n = g->handles[n].next)
+		handles[g->handles[n].number] = n;
+	for (uint32_t i = 0; i < m->count; i++)
+		if (m->member[i])
+			g->members[m->of_process[i]->slot] = (struct member){
+				m->of_process[i]->cookie,
+				handles[m->member[i]],
+			};
+}
+
 static void compare(struct gopools *g, struct process *p, struct match *m, uint64_t now_ns)
 {
-	*m = (struct match){ .of_process = g->of_process, .lending = g->lending };
+	m->count = m->handle_count = 0;
+	m->read_ns = g->round_ns;
 	for (uint32_t slot = p->first; slot != NONE; slot = g->next[slot])
 		m->of_process[m->count++] = &g->conns->table[slot];
-	for (uint32_t i = 0; i < WATCHED_MAX; i++)
-		if (g->handles[i].process == p)
-			m->handles[m->handle_count++] = (struct match_handle){
-				reading_of(g, i),
-				&g->handles[i].home,
-			};
+	for (uint32_t n = p->first_handle; n != NONE; n = g->handles[n].next) {
+		m->handles[m->handle_count++] = (struct match_handle){
+			reading_of(g, n),
+			&g->handles[n].home,
+		};
+		g->handles[n].number = (uint8_t)m->handle_count;
+	}
+	find_members(g, m);
 	match_run(m);
+	keep_members(g, p, m);
 	p->apart = m->agreed ? 0 : p->apart + 1;
 	if (m->word_count || m->agreed)
 		p->agreed_ns = now_ns;
@@ -362,6 +418,10 @@ static void end_round(struct gopools *g, uint64_t now_ns)
 {
 	static struct match m;
 
+	m.of_process = g->of_process;
+	m.lending = g->lending;
+	m.member = g->member_of;
+	g->fresh = true;
 	link_conns(g);
 	drop_ended_handles(g);
 	for (uint32_t i = 0; i < g->high; i++) {
@@ -414,8 +474,12 @@ void gopools_step(struct gopools *g, uint64_t now_ns)
 	go_files_step(&g->files, now_ns);
 }
 
-void gopools_tell(const struct gopools *g, struct levels *l)
+void gopools_tell(struct gopools *g, struct levels *l)
 {
+	if (!g->fresh)
+		return;
+	g->fresh = false;
+	levels_forget_words(l);
 	for (uint32_t i = 0; i < g->high; i++) {
 		const struct process *p = &g->processes[i];
 

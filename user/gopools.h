@@ -23,7 +23,7 @@ void gopools_found(struct gopools *g, const struct rec_go_handle *r);
 /* Moves on what is under way and says of connections whether they are lent.  Never blocks. */
 void gopools_step(struct gopools *g, uint64_t now_ns);
 
-/* What the pools say of themselves, after levels_update(). */
-void gopools_tell(const struct gopools *g, struct levels *l);
+/* What the pools say of themselves, before levels_update(). */
+void gopools_tell(struct gopools *g, struct levels *l);
 
 #endif

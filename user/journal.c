@@ -25,6 +25,7 @@
 struct journal {
 	sqlite3 *db;
 	uint64_t said[SAID_MAX]; /* refusals written lately, to spare the database */
+	bool gathering, gathered; /* between journal_begin() and _end(); something was */
 };
 
 static const char schema[] =
@@ -204,12 +205,47 @@ int journal_open_readonly(const char *dir, struct journal **ret)
 	return r;
 }
 
+static int write_gathered(struct journal *j)
+{
+	int r;
+
+	if (!j->gathered)
+		return 0;
+	j->gathered = false;
+	r = sql_command(j->db, "COMMIT");
+	if (r < 0) {
+		(void)log_err(r, "findings are missing from the journal");
+		(void)sql_command(j->db, "ROLLBACK");
+	}
+	return r;
+}
+
 void journal_close(struct journal *j)
 {
 	if (!j)
 		return;
+	(void)write_gathered(j);
 	(void)sqlite3_close(j->db);
 	free(j);
+}
+
+void journal_begin(struct journal *j)
+{
+	j->gathering = true;
+}
+
+int journal_end(struct journal *j)
+{
+	j->gathering = false;
+	return write_gathered(j);
+}
+
+static int gather(struct journal *j)
+{
+	int r = j->gathering && !j->gathered ? sql_command(j->db, "BEGIN IMMEDIATE") : 0;
+
+	j->gathered |= j->gathering && r == 0;
+	return r;
 }
 
 static int add_entry(struct journal *j, const char *sql, uint64_t wall_ns,
@@ -245,14 +281,16 @@ int journal_finding(struct journal *j, const struct finding *f)
 	_json_ json_t *doc = json_pack("{ss so}", "type", "finding", "at", time_to_json(wall_ns));
 	_json_ json_t *finding = finding_to_json(f, now_ns);
 	_free_ char *text = NULL;
+	int r;
 
 	if (!doc || json_object_update(doc, finding) < 0)
 		return -ENOMEM;
 	text = json_dumps(doc, JSON_COMPACT);
 	if (!text)
 		return -ENOMEM;
-	return add_entry(j, "INSERT " INTO_ENTRY, wall_ns,
-			 (const char *[]){ "finding", f->id, NULL, text });
+	r = gather(j);
+	return r < 0 ? r : add_entry(j, "INSERT " INTO_ENTRY, wall_ns,
+				     (const char *[]){ "finding", f->id, NULL, text });
 }
 
 /* The document as the journal holds it; a new string, or NULL. */
@@ -288,6 +326,9 @@ int journal_refusal(struct journal *j, const struct repair *r)
 	text = repair_text(r, NULL);
 	if (!text)
 		return -ENOMEM;
+	err = gather(j);
+	if (err < 0)
+		return err;
 	/* An order about a connection without a finding is worth a row every time. */
 	err = add_entry(j, "INSERT OR IGNORE " INTO_ENTRY, clock_wall_ns(r->at_ns),
 			(const char *[]){ by_order ? "order" : "refusal",
@@ -323,8 +364,10 @@ static int begin_repair(struct journal *j, const struct repair *r, uint64_t wall
 
 int journal_intent(struct journal *j, const struct repair *r)
 {
-	int err = sql_command(j->db, "BEGIN IMMEDIATE");
+	int err;
 
+	(void)write_gathered(j);
+	err = sql_command(j->db, "BEGIN IMMEDIATE");
 	if (err < 0)
 		return err;
 	err = begin_repair(j, r, clock_wall_ns(r->at_ns));
@@ -363,6 +406,7 @@ int journal_outcome(struct journal *j, const struct repair *r)
 {
 	_free_ char *text = repair_text(r, NULL);
 
+	(void)write_gathered(j);
 	return text ? write_outcome(j, r->id, r->outcome, text) : -ENOMEM;
 }
 

@@ -27,6 +27,14 @@ int journal_open(const char *dir, struct journal **ret);
 int journal_open_readonly(const char *dir, struct journal **ret);
 void journal_close(struct journal *j);
 
+/*
+ * Between the two, findings and refusals are gathered and written at the end in one go:
+ * each by itself waits for the disk, and a host may have thousands at once.  What a
+ * repair writes waits for nothing.  journal_end() returns 0 or -errno, logged.
+ */
+void journal_begin(struct journal *j);
+int journal_end(struct journal *j);
+
 /* A finding's change of state.  0 or -errno. */
 int journal_finding(struct journal *j, const struct finding *f);
 

@@ -14,6 +14,7 @@
 #include <xxhash.h>
 
 #include "level/demand.h"
+#include "level/lately.h"
 #include "level/line.h"
 #include "lib/clock.h"
 #include "lib/text.h"
@@ -50,9 +51,12 @@ int levels_init(struct levels *l, uint32_t conn_capacity)
 	l->windows = calloc(conn_capacity, sizeof(*l->windows));
 	l->demands = calloc(conn_capacity, sizeof(*l->demands));
 	l->readings = calloc(conn_capacity, sizeof(*l->readings));
+	l->pasts = calloc(conn_capacity, sizeof(*l->pasts));
+	l->lately = calloc(LATELY, sizeof(*l->lately));
 	l->of_conn = calloc(conn_capacity, sizeof(*l->of_conn));
 	l->moved = calloc(conn_capacity, sizeof(*l->moved));
-	if (!l->pools || !l->windows || !l->demands || !l->readings || !l->of_conn || !l->moved ||
+	if (!l->pools || !l->windows || !l->demands || !l->readings || !l->pasts || !l->lately ||
+	    !l->of_conn || !l->moved ||
 	    index_init(&l->by_key, conn_capacity) < 0) {
 		levels_done(l);
 		return -ENOMEM;
@@ -66,6 +70,8 @@ void levels_done(struct levels *l)
 	free(l->windows);
 	free(l->demands);
 	free(l->readings);
+	free(l->pasts);
+	free(l->lately);
 	free(l->of_conn);
 	free(l->moved);
 	index_done(&l->by_key);
@@ -120,14 +126,16 @@ static uint64_t hash_pool(const struct levels *l, const struct pool *p)
 	return hash_key(l, p->pid, &p->endpoint, p->user, p->database);
 }
 
-static bool same_pool(const void *pools, uint32_t n, const void *conn)
+bool pool_owns(const struct pool *p, const struct conn *c)
 {
-	const struct pool *p = &((const struct pool *)pools)[n];
-	const struct conn *c = conn;
-
 	return p->pid == c->pid && p->start_ticks == c->start_ticks && p->protocol == c->protocol &&
 	       addr_equal(&p->endpoint, &c->remote) && strcmp(p->user, c->user) == 0 &&
 	       strcmp(p->database, c->database) == 0;
+}
+
+static bool same_pool(const void *pools, uint32_t n, const void *conn)
+{
+	return pool_owns(&((const struct pool *)pools)[n], conn);
 }
 
 static bool fits(const char *pattern, const char *s)
@@ -135,7 +143,7 @@ static bool fits(const char *pattern, const char *s)
 	return !*pattern || text_match(pattern, s);
 }
 
-/* What an operator says of this pool, else what the pool itself does. */
+/* What an operator says of this pool, else what it last said of itself. */
 static uint32_t limit_of(const struct levels *l, const struct pool *p)
 {
 	char endpoint[ADDR_TEXT_LEN];
@@ -148,7 +156,7 @@ static uint32_t limit_of(const struct levels *l, const struct pool *p)
 		    fits(m->endpoint, addr_format(&p->endpoint, endpoint)))
 			return (uint32_t)m->max;
 	}
-	return p->word.known ? p->word.max_open : 0;
+	return p->own_max;
 }
 
 static uint32_t find_or_add(struct levels *l, const struct conn *c, uint64_t now_ns)
@@ -177,9 +185,11 @@ static uint32_t find_or_add(struct levels *l, const struct conn *c, uint64_t now
 	memcpy(p->comm, c->comm, sizeof(p->comm));
 	p->cap = limit_of(l, p);
 	p->line = p->cap && p->cap < p->watermark ? p->cap : p->watermark;
+	lately_take(l, c, &p->history);
 	memset(&l->windows[n], 0, sizeof(l->windows[n]));
 	l->windows[n].second = now_ns / NS_PER_S;
 	demand_begin(&l->demands[n], now_ns);
+	history_begin(&p->history, now_ns);
 	index_put(&l->by_key, hash, n);
 	return n;
 }
@@ -189,6 +199,7 @@ static void drop_pool(struct levels *l, uint32_t n)
 {
 	uint32_t last = --l->count;
 
+	lately_keep(l, &l->pools[n]);
 	index_remove(&l->by_key, hash_pool(l, &l->pools[n]), n);
 	if (n == last)
 		return;
@@ -319,17 +330,19 @@ static void settle(struct levels *l, uint32_t n, uint64_t now_ns)
 	line_draw(p, &s, now_ns);
 	shift(l, p, p->newest_ns > l->updated_ns ? p->newest_ns : now_ns, now_ns);
 	demand_look(&l->demands[n], p, now_ns);
-	p->word.known = false;
 }
 
-static void begin_update(struct levels *l, uint32_t high, uint64_t second)
+static void begin_update(struct levels *l, uint32_t high, uint64_t now_ns)
 {
+	uint64_t second = now_ns / NS_PER_S;
+
 	for (uint32_t i = 0; i < l->count; i++) {
 		struct pool *p = &l->pools[i];
 
 		p->open = p->in_use = p->idle = p->in_txn = p->unknown = p->busy = 0;
 		p->newest_ns = 0;
 		window_move(&l->windows[i], second);
+		history_begin(&p->history, now_ns);
 	}
 	if (high > l->high)
 		l->high = high;
@@ -338,7 +351,7 @@ static void begin_update(struct levels *l, uint32_t high, uint64_t second)
 }
 
 /* The last queries of those that are over; what was counted of one, its reading says. */
-static void take_ended(struct levels *l, const struct conns *t)
+static void take_ended(struct levels *l, const struct conns *t, uint64_t now_ns)
 {
 	uint64_t from = l->ended_seen;
 
@@ -358,6 +371,9 @@ static void take_ended(struct levels *l, const struct conns *t)
 		memcpy(key.user, e->user, sizeof(key.user));
 		memcpy(key.database, e->database, sizeof(key.database));
 		p = levels_of(l, &key);
+		if (p || e->pid)
+			history_ended(p ? &l->pools[p - l->pools].history : lately_of(l, e, &key),
+				      &l->pasts[e->slot], e, now_ns);
 		if (p)
 			demand_ended(&l->demands[p - l->pools], e,
 				     e->queries - (r->cookie == e->cookie ? r->queries : 0));
@@ -388,8 +404,8 @@ void levels_update(struct levels *l, const struct conns *t, uint64_t now_ns)
 {
 	uint32_t high = t->high < l->conn_capacity ? t->high : l->conn_capacity;
 
-	take_ended(l, t);
-	begin_update(l, high, now_ns / NS_PER_S);
+	take_ended(l, t, now_ns);
+	begin_update(l, high, now_ns);
 	conns_for_each(t, c) {
 		uint32_t n = INDEX_NONE;
 
@@ -400,10 +416,13 @@ void levels_update(struct levels *l, const struct conns *t, uint64_t now_ns)
 		l->of_conn[c->slot] = n;
 		count_conn(&l->pools[n], c);
 		measure(l, n, c, now_ns);
+		history_take(&l->pools[n].history, &l->pasts[c->slot], c, now_ns);
 	}
-	for (uint32_t i = 0; i < l->count; i++)
+	for (uint32_t i = 0; i < l->count; i++) {
 		if (l->pools[i].open)
 			settle(l, i, now_ns);
+		history_end(&l->pools[i].history, l->pools[i].open);
+	}
 	drop_empty(l);
 	l->updated_ns = now_ns;
 }
@@ -447,12 +466,21 @@ const struct demand *levels_demand(const struct levels *l, const struct pool *p)
 	return &l->demands[p - l->pools];
 }
 
+void levels_forget_words(struct levels *l)
+{
+	for (uint32_t i = 0; i < l->count; i++)
+		l->pools[i].word.known = false;
+}
+
 void levels_apply_word(struct levels *l, const struct conn *c, const struct pool_word *word)
 {
-	uint32_t n = c->slot < l->high ? l->of_conn[c->slot] : LEVEL_NONE;
+	uint32_t n = index_find(&l->by_key, hash_key(l, c->pid, &c->remote, c->user, c->database),
+				same_pool, l->pools, c);
 
-	if (n < l->count)
-		l->pools[n].word = *word;
+	if (n == INDEX_NONE)
+		return;
+	l->pools[n].word = *word;
+	l->pools[n].own_max = word->max_open;
 }
 
 const struct pool *levels_of(const struct levels *l, const struct conn *c)

@@ -8,17 +8,7 @@
 #ifndef PLIMSOLL_LEVEL_H
 #define PLIMSOLL_LEVEL_H
 
-#include "conn.h"
-
-#define GEARS 6
-
-/* A number the load line is made of; see level/line.c for what moves it. */
-struct input {
-	double now;		/* as measured last */
-	double in_force;	/* what the formula is given */
-	uint64_t lower_ns;	/* since when `now` lies well below; 0: it does not */
-	bool known;		/* was measured at least once; else both are 0 */
-};
+#include "level/history.h"
 
 /* What one of a pool's own objects says (an sql.DB), and what it was told. */
 struct pool_handle {
@@ -39,6 +29,16 @@ struct pool_word {
 	uint64_t wait_count, wait_ns;
 	uint32_t handle_count;
 	struct pool_handle handles[POOL_HANDLES_MAX];
+};
+
+#define GEARS 6
+
+/* A number the load line is made of; see level/line.c for what moves it. */
+struct input {
+	double now;		/* as measured last */
+	double in_force;	/* what the formula is given */
+	uint64_t lower_ns;	/* since when `now` lies well below; 0: it does not */
+	bool known;		/* was measured at least once; else both are 0 */
 };
 
 struct pool {
@@ -66,8 +66,12 @@ struct pool {
 	uint8_t gear;		/* 1 patient .. GEARS; 0: before the first update */
 	uint64_t gear_ns;	/* when its level was last high enough for it */
 
-	struct pool_word word;	/* told anew after every update */
+	struct pool_word word;
+	uint32_t own_max;	/* the limit it was last known to have; 0: none */
+	struct history history;	/* see level/history.h */
 };
+
+#define LATELY 64
 
 /* An operator's word on how many connections a pool may have: config/pools.c. */
 struct pool_limit {
@@ -88,6 +92,13 @@ struct levels {
 	struct window *windows;	/* of each pool: round trips of the last 60 s */
 	struct demand *demands;	/* of each pool: what was asked of it (level/demand.h) */
 	struct reading *readings;	/* of each conn slot: the sums last taken in */
+	struct past *pasts;	/* of each conn slot: as it was at the last update */
+	/*
+	 * Pools that have no connection at the moment: some open one for each query.  A
+	 * ring; pid 0: nothing there.
+	 */
+	struct pool *lately;
+	uint32_t lately_next;
 	uint32_t *moved;	/* work space: where a pool went when others were dropped */
 	struct index by_key;
 	uint32_t conn_capacity;
@@ -102,6 +113,9 @@ struct levels {
 
 #define LEVEL_NONE INDEX_NONE
 
+/* Whether `c` belongs to `p`: the same owner, endpoint, protocol, user and database. */
+bool pool_owns(const struct pool *p, const struct conn *c);
+
 /* Room for as many pools as there may be connections.  0 or -ENOMEM. */
 int levels_init(struct levels *l, uint32_t conn_capacity);
 void levels_done(struct levels *l);
@@ -109,7 +123,8 @@ void levels_done(struct levels *l);
 /* Counts every pool anew. */
 void levels_update(struct levels *l, const struct conns *t, uint64_t now_ns);
 
-/* What the pool of this connection says of itself; after levels_update(), until the next. */
+/* What the pool of this connection says of itself; it holds until all are forgotten. */
+void levels_forget_words(struct levels *l);
 void levels_apply_word(struct levels *l, const struct conn *c, const struct pool_word *word);
 
 /*

@@ -63,20 +63,6 @@ const struct action *action_gentlest(const struct conn *c)
 	return best;
 }
 
-static uint8_t status_of(const struct conn *c)
-{
-	switch (c->activity) {
-	case ACTIVITY_IDLE:
-		return 'I';
-	case ACTIVITY_IDLE_IN_TXN:
-		return 'T';
-	case ACTIVITY_FAILED_TXN:
-		return 'E';
-	default:
-		return 0;
-	}
-}
-
 static void name_repair(struct repair *r, uint64_t attempt)
 {
 	const struct finding *f = &r->finding;
@@ -102,9 +88,12 @@ void repair_plan(struct repair *r, const struct finding *f, const struct verdict
 		.slot = c->slot,
 		.gen = c->gen,
 		.tcp_state = c->tcp_state,
-		.status = status_of(c),
+		.status = c->status,
 		.rx_bytes = c->rx_bytes,
 		.tx_bytes = c->tx_bytes,
+		.unread = c->view.unread,
+		.unacked = c->view.unacked,
+		.busy = f->detector && c->said == ACTIVITY_BUSY,
 		.holders = 1,
 		.conf_version = v->conf_version,
 	};

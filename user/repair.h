@@ -41,6 +41,8 @@ struct precondition {
 	uint32_t slot, gen;
 	uint8_t tcp_state, status;
 	uint64_t rx_bytes, tx_bytes;
+	uint32_t unread, unacked;	/* in its queues */
+	bool busy;		/* a statement was under way, and that is what was found */
 	uint32_t holders;
 	uint64_t conf_version;
 };

@@ -101,6 +101,7 @@ struct tcp_sock {
 	u32 rcv_wup;
 	u32 snd_una;
 	u32 snd_nxt;
+	u32 snd_wnd;
 	u32 write_seq;
 	u32 srtt_us;
 	u32 mdev_us;
@@ -119,6 +120,7 @@ struct tcp_skb_cb {
 };
 
 struct sk_buff {
+	struct rb_node rbnode;
 	char cb[48];
 	unsigned int len;
 	unsigned int data_len;
@@ -168,8 +170,13 @@ struct thread_info {
 	u32 status;
 };
 
+struct mm_struct {
+	unsigned long start_stack;
+};
+
 struct task_struct {
 	struct thread_info thread_info;
+	struct mm_struct *mm;
 	int tgid;
 	struct hlist_node pid_links[PIDTYPE_MAX];
 	struct thread_struct thread;

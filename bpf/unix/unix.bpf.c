@@ -23,7 +23,6 @@
 #include "postgresql.bpf.h"
 #include "snapshot.bpf.h"
 
-#define AF_UNIX	     1
 #define SOCK_STREAM  1
 #define RCV_SHUTDOWN 1
 #define MSG_PEEK     2
@@ -140,6 +139,7 @@ static __always_inline struct unix_end *begin(const struct sock *sk, __u64 key, 
 		count(COUNT_SLOTS_FULL);
 		return NULL;
 	}
+	hint(s->cookie, index);
 	return bpf_map_lookup_elem(&unix_ends, &key);
 }
 
@@ -167,7 +167,7 @@ static __always_inline struct unix_end *answered(struct sock *sk)
 	s->last_ns = bpf_ktime_get_ns();
 	slot_unlock(s);
 	if (cfg_evidence != TIER_OFF)
-		take_snapshot(&connects, index, s->gen);
+		take_snapshot(&connects, index, s->gen, COUNT_CONNECT_LOST);
 	return begin(sk, key, s, index);
 }
 
@@ -450,7 +450,7 @@ int on_unix(struct bpf_iter__unix *ctx)
 	__u32 index;
 
 	if (!u || u->addr || u->sk.__sk_common.skc_state != TCP_ESTABLISHED ||
-	    u->sk.sk_type != SOCK_STREAM || slot_of(u, &index))
+	    u->sk.sk_type != SOCK_STREAM || slot_of(&u->sk, false, &index))
 		return 0;
 	server = (const void *)u->peer;
 	at = server ? BPF_CORE_READ(server, addr) : NULL;

@@ -6,7 +6,7 @@ import os
 import signal
 import time
 
-from lib import client, daemon, server, tap
+from lib import client, daemon, mariadb, server, tap
 from lib.tap import same, true
 
 GRACE = 2.0
@@ -158,6 +158,28 @@ def found_before(b):
     same([x["id"] for x in d.confirmed(app.pid)], [f["id"]], "the finding")
     app.must("rollback")
     tap.wait_for(lambda: not d.confirmed(app.pid), 2, "the finding to be taken back")
+
+
+COLLECTS_S = 8
+
+
+@tap.test("a Java program that does nothing but collect garbage is given time", limit=90)
+def garbage(b):
+    my = mariadb.MariaDB()
+    b.later(my.close)
+    d = daemon.Daemon(b, daemon.config_observe("3s"))
+    app = client.Client(b, my, "mariadb-java-client")
+    app.say("heap 15", timeout=60)
+    app.leak()
+    app.must(f"gc {COLLECTS_S}")
+    began = time.monotonic()
+    f = d.wait_confirmed(app.pid, 30)
+    took = time.monotonic() - began
+    b.note(f"confirmed {took:.1f} s after it began to collect for {COLLECTS_S} s, grace 3 s")
+    true(took > COLLECTS_S, f"found after {took:.1f} s, while it collected")
+    true(took < COLLECTS_S + 10, f"found after {took:.1f} s")
+    same(f["kind"], "idle-in-txn", "kind")
+    app.must("rollback")
 
 
 tap.main(shared)

@@ -18,15 +18,19 @@ struct input {
 	unsigned int reads;
 };
 
-static bool read_input(uint64_t address, void *to, size_t size, void *arg)
+static bool read_input(const struct go_span *spans, size_t n, void *arg)
 {
 	struct input *in = arg;
 
 	if (++in->reads > READS_MAX)
 		abort();
-	for (size_t i = 0; i < size; i++)
-		((uint8_t *)to)[i] = in->bytes[(address + i) % in->size];
-	return address % 7 != 3;	/* some of it is not there */
+	for (size_t k = 0; k < n; k++) {
+		for (size_t i = 0; i < spans[k].size; i++)
+			((uint8_t *)spans[k].to)[i] = in->bytes[(spans[k].address + i) % in->size];
+		if (spans[k].address % 7 == 3)
+			return false;	/* some of it is not there */
+	}
+	return true;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)

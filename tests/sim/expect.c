@@ -119,6 +119,7 @@ static void expect_conn(struct sim *s, const struct words *w)
 		add(&f, "holders=%u", c->holders);
 		add(&f, "comm=%s", c->comm);
 		add(&f, "user=%s", c->user);
+		add(&f, "overtaken=%u", c->overtaken);
 		add(&f, "database=%s", c->database);
 	}
 	expect_facts(s, w, &f, 2);

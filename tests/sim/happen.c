@@ -5,6 +5,7 @@
 
 #include "lib/cleanup.h"
 #include "lib/clock.h"
+#include "lib/param.h"
 #include "repair.h"
 #include "sim.h"
 
@@ -70,11 +71,17 @@ static void say(struct sim *s, bool loud, const char *what, const char *why, con
 {
 	struct event *e = &s->events[s->event_count];
 
+	char text[sizeof(e->text)];
+
+	(void)snprintf(text, sizeof(text), "%s %s %s", what, why, who);
+	for (size_t i = 0; !loud && i < s->event_count; i++)
+		if (strcmp(s->events[i].text, text) == 0)
+			return;		/* the same verdict at every look of a watch */
 	if (s->event_count == SIM_EVENTS)
 		return;
 	s->event_count++;
 	*e = (struct event){ .loud = loud };
-	(void)snprintf(e->text, sizeof(e->text), "%s %s %s", what, why, who);
+	memcpy(e->text, text, sizeof(text));
 }
 
 static struct slot *slot_of(struct sim *s, const struct words *w)
@@ -134,9 +141,11 @@ static struct client *add_client(struct sim *s, const struct words *w)
 		.last_ns = s->now_ns,
 		.tcp_state = TCP_ESTABLISHED,
 		.tgid = pid,
+		.tid = pid,
 		.start_ticks = pid,
 		.rport = remote.port,
 	};
+	(void)sscanf(sim_option_or(w, "tid", ""), "%u", &slot->tid);
 	memcpy(slot->raddr, remote.ip, sizeof(slot->raddr));
 	(void)snprintf(slot->comm, sizeof(slot->comm), "%.15s",
 		       sim_option_or(w, "comm", "billing"));
@@ -201,6 +210,7 @@ static void answer(struct sim *s, struct slot *slot, char status)
 	slot->flags &= (uint8_t)~SLOT_BUSY;
 	slot->last_ns = s->now_ns;
 	slot->rx_bytes += 60;
+	slot->answered = (uint32_t)slot->rx_bytes;
 }
 
 static void do_ready(struct sim *s, const struct words *w)
@@ -216,6 +226,18 @@ static void do_ready(struct sim *s, const struct words *w)
 	slot->flags &= (uint8_t)~(SLOT_UNCOUNTED | SLOT_UNFRAMED);
 	slot->queries++;
 	answer(s, slot, w->word[2][0]);
+}
+
+/* Let in, and not asked anything yet. */
+static void do_login(struct sim *s, const struct words *w)
+{
+	struct slot *slot = slot_of(s, w);
+
+	if (!slot)
+		return;
+	slot->phase = PHASE_READY;
+	slot->protocol = WIRE_POSTGRESQL;
+	answer(s, slot, 'I');
 }
 
 static void do_busy(struct sim *s, const struct words *w)
@@ -315,8 +337,57 @@ static void do_cut(struct sim *s, const struct words *w)
 {
 	struct slot *slot = slot_of(s, w);
 
-	if (slot)
-		slot->tcp_state = TCP_CLOSE_WAIT;
+	if (!slot)
+		return;
+	slot->tcp_state = TCP_CLOSE_WAIT;
+	slot->last_ns = s->now_ns;
+	slot->rx_bytes++;
+}
+
+/* Something is said that answers nothing: a notification, a notice. */
+static void do_notify(struct sim *s, const struct words *w)
+{
+	struct slot *slot = slot_of(s, w);
+
+	if (!slot)
+		return;
+	slot->rx_bytes += 40;
+	slot->last_ns = s->now_ns;
+}
+
+static uint32_t number(const struct words *w, const char *key)
+{
+	uint32_t n = 0;
+
+	(void)sscanf(sim_option_or(w, key, "0"), "%u", &n);
+	return n;
+}
+
+static void do_turns(struct sim *s, const struct words *w)
+{
+	struct client *c = sim_client(s, w, 1);
+
+	if (c && w->count > 2)
+		(void)sscanf(w->word[2], "%u", &c->turns);
+	else
+		sim_broken(s, "turns NAME N");
+}
+
+/* From now on this lies in its queues. */
+static void do_queues(struct sim *s, const struct words *w)
+{
+	struct client *c = sim_client(s, w, 1);
+
+	if (!c)
+		return;
+	c->queues = (struct queues){
+		.unread = number(w, "unread"),
+		.unacked = number(w, "unacked"),
+		.room = number(w, "room"),
+		.retransmits = number(w, "retransmits"),
+		.error = number(w, "error"),
+		.held = number(w, "held"),
+	};
 }
 
 /* Over without a word: the slot is used again before anybody looks. */
@@ -347,10 +418,40 @@ static void do_close(struct sim *s, const struct words *w)
 	do_vanish(s, w);
 }
 
+/* What its own pool says of a connection: lent, or lying in it. */
+static void do_lend(struct sim *s, const struct words *w)
+{
+	struct slot *slot = slot_of(s, w);
+	struct conn *c = slot ? conns_find_cookie(&s->conns, slot->cookie) : NULL;
+
+	if (c && w->count > 2)
+		c->lending = strcmp(w->word[2], "lent") == 0 ? LENDING_LENT : LENDING_FREE;
+	else if (slot)
+		sim_broken(s, "lend NAME lent|free, of a connection that was seen");
+}
+
+/* Its owner could not run for so long, from now on. */
+static void do_paused(struct sim *s, const struct words *w)
+{
+	struct slot *slot = slot_of(s, w);
+	struct conn *c = slot ? conns_find_cookie(&s->conns, slot->cookie) : NULL;
+	uint64_t ns = 0;
+
+	if (c && w->count > 2 && param_duration(w->word[2], &ns) == 0)
+		c->paused_ns += ns;
+	else if (slot)
+		sim_broken(s, "paused NAME DURATION, of a connection that was seen");
+}
+
+/* A pool goes by the name of its process. */
+static const char *subject_of(struct sim *s, const struct finding *f)
+{
+	return finding_is_of_pool(f) ? f->conn.comm : name_of(s, f->conn.cookie);
+}
+
 static void changed(const struct finding *f, void *arg)
 {
-	say(arg, true, finding_state_name(f->state), f->detector->name,
-	    name_of(arg, f->conn.cookie));
+	say(arg, true, finding_state_name(f->state), f->detector->name, subject_of(arg, f));
 }
 
 /* Our own defuse worked: the server said E, and that ends the finding. */
@@ -437,7 +538,7 @@ static void decide(struct sim *s, struct finding *f)
 
 	(void)snprintf(what, sizeof(what), "verdict %s", verdict_name(v.kind));
 	say(s, v.kind == VERDICT_ACT, what,
-	    v.kind == VERDICT_ACT ? v.action : reason_word(v.reason), name_of(s, f->conn.cookie));
+	    v.kind == VERDICT_ACT ? v.action : reason_word(v.reason), subject_of(s, f));
 	if (v.kind == VERDICT_ACT)
 		policy_acted(&s->policy, f, &v, s->now_ns);
 }
@@ -462,6 +563,32 @@ static void count_holders(struct sim *s)
 	conns_holders_end(&s->conns);
 }
 
+static void walk_queues(struct sim *s)
+{
+	conns_queues_begin(&s->conns, s->now_ns);
+	for (size_t i = 0; i < s->client_count; i++) {
+		const struct client *c = &s->clients[i];
+		struct queues q = c->queues;
+
+		q.slot = c->slot;
+		q.cookie = c->cookie;
+		q.gen = s->slots[c->slot].gen;
+		if (c->open && (q.unread || q.unacked))
+			conns_apply_queues(&s->conns, &q, s->now_ns);
+	}
+	conns_queues_end(&s->conns);
+}
+
+static void count_turns(struct sim *s)
+{
+	for (size_t i = 0; i < s->client_count; i++) {
+		struct conn *c = conns_find_cookie(&s->conns, s->clients[i].cookie);
+
+		if (c)
+			conn_apply_turns(c, s->clients[i].turns, s->now_ns);
+	}
+}
+
 /* The second source agrees, unless the story has it otherwise. */
 static void check_findings(struct sim *s)
 {
@@ -478,8 +605,10 @@ static void do_tick(struct sim *s, const struct words *w)
 	(void)w;
 	for (uint32_t i = 0; i < SIM_SLOTS; i++)
 		(void)conns_apply_slot(&s->conns, i, &s->slots[i]);
+	walk_queues(s);
 	if (!s->uncounted)
 		count_holders(s);
+	count_turns(s);
 	conns_guess_protocols(&s->conns);
 	apply_pauses(s);
 	conns_judge_stages(&s->conns, s->now_ns);
@@ -488,6 +617,20 @@ static void do_tick(struct sim *s, const struct words *w)
 	findings_for_each(&s->detect, f)
 		decide(s, f);
 	check_findings(s);
+}
+
+/* Looks every second for a while. */
+static void do_watch(struct sim *s, const struct words *w)
+{
+	uint64_t ns = 0, end_ns;
+
+	if (w->count < 2 || param_duration(w->word[1], &ns) < 0) {
+		sim_broken(s, "watch DURATION");
+		return;
+	}
+	for (end_ns = s->now_ns + ns; s->now_ns < end_ns; s->now_ns += NS_PER_S)
+		do_tick(s, w);
+	do_tick(s, w);
 }
 
 bool sim_happen(struct sim *s, const struct words *w)
@@ -502,7 +645,9 @@ bool sim_happen(struct sim *s, const struct words *w)
 		{ "thaw", do_thaw },	   { "stop", do_stop },	      { "resume", do_resume },
 		{ "cut", do_cut },	   { "close", do_close },     { "vanish", do_vanish },
 		{ "defused", do_defused }, { "deny", do_deny },	      { "order", do_order },
-		{ "tick", do_tick },
+		{ "notify", do_notify },   { "queues", do_queues },   { "turns", do_turns },
+		{ "login", do_login },	   { "lend", do_lend },	      { "watch", do_watch },
+		{ "paused", do_paused },   { "tick", do_tick },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {

@@ -19,10 +19,11 @@ static void do_mode(struct sim *s, const struct words *w)
 
 static void do_grace(struct sim *s, const struct words *w)
 {
-	struct detector_setting *set = detect_conf_find(&s->detect_conf, "idle-in-txn");
+	const char *kind = w->count > 2 ? w->word[2] : "idle-in-txn";
+	struct detector_setting *set = detect_conf_find(&s->detect_conf, kind);
 
-	if (w->count < 2 || param_duration(w->word[1], &set->base.grace_ns) < 0)
-		sim_broken(s, "grace DURATION");
+	if (!set || w->count < 2 || param_duration(w->word[1], &set->base.grace_ns) < 0)
+		sim_broken(s, "grace DURATION [KIND]");
 }
 
 static void do_holders(struct sim *s, const struct words *w)

@@ -21,6 +21,8 @@ struct client {
 	uint32_t slot;
 	uint64_t cookie;
 	bool open, denied;
+	uint32_t turns;		/* how often its holders sent in turn */
+	struct queues queues;	/* what lies there until the story says otherwise */
 };
 
 struct hold {

@@ -229,7 +229,8 @@ static void escapes_text(void **state)
 static void counts_for_status(void **state)
 {
 	struct engine e;
-	json_t *doc, *row;
+	json_t *doc, *row, *score;
+	size_t i;
 
 	(void)state;
 	fixture_open(&e);
@@ -238,12 +239,20 @@ static void counts_for_status(void **state)
 	fixture_detect(&e);
 	doc = must(&e, &root, "Status", NULL);
 	row = json_array_get(json_object_get(doc, "status"), 0);
-	has_keys(row, "mode stopped uptime_s connections pools findings regrets repairs counters "
+	has_keys(row, "mode stopped uptime_s connections pools findings regrets detectors repairs counters "
 		      "journal version kernel");
 	assert_int_equal(json_integer_value(json_object_get(row, "connections")), 2);
 	assert_int_equal(json_integer_value(json_object_get(json_object_get(row, "findings"),
 							    "confirmed")), 1);
 	assert_string_equal(json_string_value(json_object_get(row, "mode")), "observe");
+	json_array_foreach(json_object_get(row, "detectors"), i, score) {
+		bool it = strcmp(json_string_value(json_object_get(score, "kind")),
+				 "idle-in-txn") == 0;
+
+		assert_int_equal(json_integer_value(json_object_get(score, "confirmed")), it);
+		assert_int_equal(json_integer_value(json_object_get(score, "regrets")), 0);
+	}
+	assert_true(i > 1);
 	json_decref(doc);
 	doc = must(&e, &root, "Doctor", NULL);
 	assert_int_equal(rows(doc, "doctor"), 1);

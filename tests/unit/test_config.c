@@ -48,6 +48,17 @@ static const struct invalid invalid_top[] = {
 	{ "connections: { a: 1 }\n", 1, 14, "expected a single value, found a mapping" },
 };
 
+static const struct invalid invalid_pools[] = {
+	{ "pools: 5\n", 1, 8, "expected a list" },
+	{ "pools:\n  - { match: { comm: x } }\n", 2, 5, "a pool without 'max'" },
+	{ "pools:\n  - { max: 0 }\n", 2, 12, "max: must be 1 to 100000" },
+	{ "pools:\n  - { max: many }\n", 2, 12, "expected a whole number" },
+	{ "pools:\n  - { mx: 4 }\n", 2, 7, "unknown key 'mx' (did you mean 'max'?)" },
+	{ "pools:\n  - { match: { pid: 4 }, max: 4 }\n", 2, 16, "unknown key 'pid'" },
+	{ "pools:\n  - { match: { comm: a-name-of-sixteen }, max: 4 }\n", 2, 22, "never matches" },
+	{ "pools:\n  - { match: { endpoint: there }, max: 4 }\n", 2, 26, "expected IP:PORT" },
+};
+
 static const struct invalid invalid_detectors[] = {
 	{ "detectors:\n", 1, 11, "expected a mapping, found nothing" },
 	{ "detectors: [ test-tide ]\n", 1, 12, "expected a mapping, found a list" },
@@ -218,6 +229,12 @@ static void refuses_detectors(void **state)
 	check_invalid(invalid_detectors, ARRAY_SIZE(invalid_detectors));
 }
 
+static void refuses_pools(void **state)
+{
+	(void)state;
+	check_invalid(invalid_pools, ARRAY_SIZE(invalid_pools));
+}
+
 static void refuses_rules(void **state)
 {
 	(void)state;
@@ -268,6 +285,7 @@ int main(void)
 		cmocka_unit_test(refuses_top),
 		cmocka_unit_test(refuses_detectors),
 		cmocka_unit_test(refuses_rules),
+		cmocka_unit_test(refuses_pools),
 		cmocka_unit_test(refuses_budget),
 		cmocka_unit_test(refuses_gateway),
 		cmocka_unit_test(loads_a_file_or_says_why),

@@ -183,19 +183,17 @@ static void takes_short_rules(void **state)
 	"    - { name: am, kind: alertmanager, url: \"http://127.0.0.1:9093\" }\n"                 \
 	"    - { name: pd, kind: pagerduty, routing_key_file: /etc/plimsoll/pd.key }\n"
 
-/* The sample names a detector that a build may not have; then it says just that. */
 static void takes_the_sample_of_the_design(void **state)
 {
 	const struct rule *r;
 	struct config c;
 
 	(void)state;
-	if (parse(SAMPLE_HEAD HELD SAMPLE_TAIL, &c) < 0) {
-		assert_string_equal(why, "t.yaml:4:3: unknown detector 'held'");
-		must_parse(SAMPLE_HEAD SAMPLE_TAIL, &c);
-	}
+	must_parse(SAMPLE_HEAD HELD SAMPLE_TAIL, &c);
 	assert_int_equal(c.policy.mode, MODE_OBSERVE);
 	assert_int_equal(detect_conf_find(&c.detect, "idle-in-txn")->base.grace_ns, 30 * NS_PER_S);
+	assert_int_equal(detect_conf_find(&c.detect, "held")->base.grace_ns, 60 * NS_PER_S);
+	assert_int_equal(*(uint64_t *)detect_conf_find(&c.detect, "held")->own, 3);
 	assert_int_equal(c.policy.rule_count, 1);
 	r = &c.policy.rules[0];
 	assert_string_equal(r->kind, "idle-in-txn");
@@ -208,6 +206,27 @@ static void takes_the_sample_of_the_design(void **state)
 	assert_int_equal(c.policy.budget.per_pool, 5);
 	assert_int_equal(c.policy.budget.per_pool_ns, 60 * NS_PER_S);
 	assert_int_equal(c.policy.budget.share_pct, 10);
+	config_done(&c);
+}
+
+static void takes_limits_of_pools(void **state)
+{
+	struct config c;
+
+	(void)state;
+	must_parse("pools:\n"
+		   "  - { match: { comm: \"billing*\", database: shop, user: app }, max: 40 }\n"
+		   "  - { match: { endpoint: \"[0::1]:5432\" }, max: 7 }\n"
+		   "  - { max: 100000 }\n",
+		   &c);
+	assert_int_equal(c.limit_count, 3);
+	assert_string_equal(c.limits[0].comm, "billing*");
+	assert_string_equal(c.limits[0].database, "shop");
+	assert_string_equal(c.limits[0].user, "app");
+	assert_int_equal(c.limits[0].max, 40);
+	assert_string_equal(c.limits[1].endpoint, "[::1]:5432");
+	assert_string_equal(c.limits[2].comm, "");
+	assert_int_equal(c.limits[2].max, 100000);
 	config_done(&c);
 }
 
@@ -245,6 +264,7 @@ static void ships_an_example_of_the_defaults(void **state)
 		"mode:",  "connections:", "detectors:", "enabled:", "grace:",
 		"rules:", "budget:",	  "per_pool:",	"total:",   "per_endpoint:",
 		"share:", "cool_down:",	  "gateway:",	"listen:",  "sinks:",
+		"pools:",
 	};
 	char text[16384];
 	struct config c;
@@ -289,6 +309,7 @@ int main(void)
 		cmocka_unit_test(takes_a_full_rule),
 		cmocka_unit_test(takes_short_rules),
 		cmocka_unit_test(takes_the_sample_of_the_design),
+		cmocka_unit_test(takes_limits_of_pools),
 		cmocka_unit_test(ships_an_example_of_the_defaults),
 		cmocka_unit_test(ships_an_example_that_changes_nothing),
 	};

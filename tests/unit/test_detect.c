@@ -362,6 +362,14 @@ static void disabled_finds_nothing_and_drops_what_it_had(void **state)
 	assert_string_equal(run(w, 32), "");
 }
 
+static bool is_found(struct world *w, const char *kind)
+{
+	findings_for_each(&w->detect, f)
+		if (strcmp(f->detector->name, kind) == 0)
+			return true;
+	return false;
+}
+
 static void idle_in_txn_is_told_from_its_likes(void **state)
 {
 	static const struct {
@@ -397,7 +405,7 @@ static void idle_in_txn_is_told_from_its_likes(void **state)
 		s->pending = rows[i].pending;
 		(void)apply(w, 0);
 		(void)run(w, 60 + i);
-		if ((detect_find(&w->detect, w->conns.table[0].id) != NULL) != rows[i].found)
+		if (is_found(w, "idle-in-txn") != rows[i].found)
 			fail_msg("%s: found is not %d", rows[i].what, rows[i].found);
 	}
 }
@@ -500,6 +508,29 @@ static bool something_is_unread(const struct conn *c, const struct sock_facts *f
 {
 	(void)c;
 	return facts->unread > 0;
+}
+
+static bool maybe(const struct conn *c, const struct pool *p, const struct detector_conf *base,
+		  const void *conf, uint64_t now_ns, struct symptom *ret)
+{
+	ret->confidence = 0.4;
+	return always(c, p, base, conf, now_ns, ret);
+}
+
+static void what_is_less_sure_than_half_stays_a_suspicion(void **state)
+{
+	static const struct detector unsure = { .name = "unsure", .check = maybe };
+	struct detector_setting only = { .detector = &unsure, .base = { .enabled = 1 } };
+	struct world *w = *state;
+	struct detect_conf all = w->conf;
+
+	w->conf = (struct detect_conf){ &only, 1 };
+	(void)leak(w, 0, START);
+	assert_string_equal(run(w, 1), "S");
+	agree(w);
+	assert_string_equal(run(w, 2), "");
+	assert_string_equal(run(w, 300), "");
+	w->conf = all;
 }
 
 static void a_detector_may_say_what_bears_it_out(void **state)
@@ -634,6 +665,7 @@ int main(void)
 		TEST(a_failed_transaction_says_so),
 		TEST(a_defused_one_that_went_on_is_judged_again),
 		TEST(a_pool_s_finding_lives_as_a_connection_s),
+		TEST(what_is_less_sure_than_half_stays_a_suspicion),
 		TEST(a_detector_may_say_what_bears_it_out),
 		TEST(nobody_is_quiet_while_he_cannot_run),
 		TEST(the_grace_is_the_gear_s),

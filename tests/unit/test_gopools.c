@@ -33,19 +33,22 @@ struct arena {
 
 static struct arena arena;
 
-static bool read_arena(uint64_t address, void *to, size_t size, void *arg)
+static bool read_arena(const struct go_span *spans, size_t n, void *arg)
 {
 	struct arena *a = arg;
-	uint64_t at = address - BASE;
 
 	a->reads++;
 	if (a->moves_left) {
 		a->moves_left--;
 		a->bytes[a->moving - BASE]++;
 	}
-	if (address < BASE || at > ARENA || size > ARENA - at)
-		return false;
-	memcpy(to, a->bytes + at, size);
+	for (size_t i = 0; i < n; i++) {
+		uint64_t at = spans[i].address - BASE;
+
+		if (spans[i].address < BASE || at > ARENA || spans[i].size > ARENA - at)
+			return false;
+		memcpy(spans[i].to, a->bytes + at, spans[i].size);
+	}
 	return true;
 }
 
@@ -277,7 +280,7 @@ static void reads_nothing_twice_that_stands_still(void **state)
 	set_db(GO_DB_WAIT_COUNT, 12);
 	arena.reads = 0;
 	assert_int_equal(read_db(), HANDLE_READ);
-	assert_int_equal(arena.reads, 2);
+	assert_int_equal(arena.reads, 1);
 	assert_int_equal(reading.wait_count, 12);
 	/* Its list as it was, and another connection in it: one was closed in between. */
 	set_db(GO_DB_NUM_CLOSED, 1);

@@ -19,7 +19,7 @@
 static struct conns conns;
 static struct levels levels;
 static struct conn *of_process[CAPACITY];
-static uint8_t lending[CAPACITY];
+static uint8_t lending[CAPACITY], member[CAPACITY];
 static struct handle_reading readings[4];
 static struct home homes[4];
 static struct match m;
@@ -27,7 +27,10 @@ static struct match m;
 static int setup(void **state)
 {
 	(void)state;
-	m = (struct match){ .of_process = of_process, .lending = lending };
+	m = (struct match){
+		.of_process = of_process, .lending = lending, .member = member, .read_ns = NOW,
+	};
+	memset(member, 0, sizeof(member));
 	memset(readings, 0, sizeof(readings));
 	memset(homes, 0, sizeof(homes));
 	return conns_init(&conns, CAPACITY, "0000") || levels_init(&levels, CAPACITY);
@@ -117,11 +120,47 @@ static void nothing_is_lent_when_it_is_not(void **state)
 	assert_false(m.agreed);
 	assert_int_equal(lending[0], LENDING_FREE);
 	assert_int_equal(lending[1], LENDING_UNKNOWN);
-	assert_int_equal(m.word_count, 0);
-	r->open = 3;		/* one that is being dialled */
+	assert_int_equal(m.word_count, 1);	/* its own connection is known */
+	r->open = 3;		/* two that are being dialled */
 	match_run(&m);
 	assert_int_equal(lending[1], LENDING_UNKNOWN);
 	assert_int_equal(m.word_count, 0);
+}
+
+static void members_are_lent_beside_others(void **state)
+{
+	struct conn *a = add_conn(5432, "shop"), *b = add_conn(5432, "shop");
+	struct handle_reading *r = add_handle(2);
+
+	(void)state;
+	add_conn(5432, "shop");	/* one beside the pool */
+	add_free(r, a);
+	match_run(&m);
+	assert_int_equal(lending[1], LENDING_UNKNOWN);	/* which of the two is the pool's? */
+	add_free(r, b);
+	match_run(&m);
+	assert_int_equal(m.word_count, 1);
+	r->free_count = 0;
+	match_run(&m);
+	assert_false(m.agreed);
+	assert_int_equal(lending[0], LENDING_LENT);
+	assert_int_equal(lending[1], LENDING_LENT);
+	assert_int_equal(lending[2], LENDING_UNKNOWN);
+	assert_int_equal(m.word_count, 1);
+	/* One that is being dialled: the sum of all is right by chance. */
+	r->open = 3;
+	match_run(&m);
+	assert_int_equal(lending[2], LENDING_UNKNOWN);
+	assert_int_equal(m.word_count, 0);
+	/* Had it been opened after what was read, it could be the pool's. */
+	member[2] = 0;
+	r->open = 2;
+	m.read_ns = 0;
+	match_run(&m);
+	assert_int_equal(member[2], 0);
+	r->open = 3;
+	match_run(&m);
+	assert_int_equal(lending[2], LENDING_LENT);
 }
 
 static void nothing_is_lent_while_a_free_one_is_not_found(void **state)
@@ -155,8 +194,9 @@ static void each_pool_for_itself(void **state)
 	(void)state;
 	add_conn(5433, "shop");
 	add_conn(5432, "shop");	/* beside the first pool */
-	first = add_handle(1);
+	first = add_handle(2);
 	second = add_handle(2);
+	add_conn(5432, "shop");
 	add_free(first, a);
 	add_free(second, b);
 	match_run(&m);
@@ -242,15 +282,18 @@ static void levels_count_by_the_word(void **state)
 	assert_int_equal(p->idle, 3);
 	conns_apply_lending(&conns, a->cookie, LENDING_LENT, NOW);
 	conns_apply_lending(&conns, b->cookie, LENDING_FREE, NOW);
-	levels_update(&levels, &conns, NOW);
 	levels_apply_word(&levels, a, &word);
+	levels_update(&levels, &conns, NOW);
 	assert_int_equal(p->in_use, 1);
 	assert_int_equal(p->idle, 2);
 	assert_int_equal(p->word.max_open, 9);
+	assert_int_equal(p->line, 9);
 	b->activity = ACTIVITY_BUSY;	/* borrowed since it was said to be free */
+	levels_forget_words(&levels);	/* and nobody says anything any more */
 	levels_update(&levels, &conns, NOW);
 	assert_int_equal(p->in_use, 2);
-	assert_false(p->word.known);	/* nobody said so again */
+	assert_false(p->word.known);
+	assert_int_equal(p->line, 9);	/* it does not jump for that */
 }
 
 static void lent_since_the_first_reading(void **state)
@@ -274,6 +317,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(rest_is_lent_when_the_sum_is_right),
 		TEST(nothing_is_lent_when_it_is_not),
+		TEST(members_are_lent_beside_others),
 		TEST(nothing_is_lent_while_a_free_one_is_not_found),
 		TEST(each_pool_for_itself),
 		TEST(two_handles_of_one_pool_are_added),

@@ -339,16 +339,22 @@ static void set_word(json_t *o, const struct pool_word *w)
 	set(o, "handles", handles);
 }
 
-json_t *document_pool(const struct pool *p)
+void document_pool_identity(json_t *o, const struct pool *p)
 {
-	json_t *o = json_object();
-
 	set(o, "pid", number(p->pid));
+	set(o, "uid", p->pid ? json_integer(p->uid) : json_null());
 	set(o, "comm", text(p->comm));
 	set(o, "endpoint", address(&p->endpoint));
 	set(o, "protocol", protocol_name(p->protocol));
 	set(o, "database", text(p->database));
 	set(o, "user", text(p->user));
+}
+
+json_t *document_pool(const struct pool *p)
+{
+	json_t *o = json_object();
+
+	document_pool_identity(o, p);
 	set(o, "open", json_integer(p->open));
 	set(o, "in_use", json_integer(p->in_use));
 	set(o, "idle", json_integer(p->idle));
@@ -356,7 +362,6 @@ json_t *document_pool(const struct pool *p)
 	set(o, "unknown", json_integer(p->unknown));
 	set_word(o, &p->word);
 	set_water(o, p);
-	set(o, "uid", p->pid ? json_integer(p->uid) : json_null());
 	set(o, "findings", json_array());
 	return o;
 }

@@ -41,6 +41,9 @@ const struct finding **lookup_findings(const struct lookup *l, uint64_t cookie, 
 /* New references.  `findings` of a connection are ids; a pool's are empty, to be filled. */
 json_t *document_conn(struct lookup *l, const struct conn *c, uint64_t now_ns);
 json_t *document_pool(const struct pool *p);
+
+/* Whose pool it is, where to, as whom: the members that all that is about a pool begins with. */
+void document_pool_identity(json_t *o, const struct pool *p);
 json_t *document_gear(const struct gear_change *change);
 json_t *document_finding(const struct finding *f, uint64_t now_ns);
 

@@ -51,6 +51,19 @@ static json_t *count_findings(const struct inquiry *q)
 			 (json_int_t)d->mended, "lost", (json_int_t)d->lost);
 }
 
+/* Of each detector: what it was sure of, and how often it was wrong. */
+static json_t *scores(const struct detect *d)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < d->score_count; i++)
+		(void)json_array_append_new(
+			array, json_pack("{s:s, s:I, s:I}", "kind", d->scores[i].detector->name,
+					 "confirmed", (json_int_t)d->scores[i].confirmed, "regrets",
+					 (json_int_t)d->scores[i].regretted));
+	return array;
+}
+
 static json_t *counters(const struct engine *e)
 {
 	json_t *o = json_object();
@@ -74,13 +87,13 @@ static enum exit_code answer_status(const struct inquiry *q, json_t **ret)
 	if (ask_only(q, names, ret) != EXIT_OK)
 		return EXIT_USAGE;
 	(void)uname(&kernel);
-	row = json_pack("{s:b, s:s, s:s, s:s, s:b, s:f, s:I, s:o, s:o, s:I, s:I, s:b, s:o}",
+	row = json_pack("{s:b, s:s, s:s, s:s, s:b, s:f, s:I, s:o, s:o, s:I, s:o, s:I, s:b, s:o}",
 			"running", e->has_daemon, "version", PLIMSOLL_VERSION, "kernel",
 			kernel.release, "mode", mode_name(e->config.policy.mode), "stopped",
 			engine_is_stopped(e), "uptime_s",
 			ns_to_s(elapsed_ns(e->started_ns, q->now_ns)), "connections", n.listed,
 			"pools", count_pools(q), "findings", count_findings(q), "regrets",
-			(json_int_t)e->detect.regretted, "repairs", (json_int_t)e->repairs,
+			(json_int_t)e->detect.regretted, "detectors", scores(&e->detect), "repairs", (json_int_t)e->repairs,
 			"journal", e->journal != NULL, "counters", counters(e));
 	return ask_done("status", json_pack("[o]", row), ret);
 }

@@ -221,6 +221,20 @@ void print_fix(const struct cli *c, json_t *rows)
 			     value_text(r, "conn").text, value_text(r, "action").text);
 }
 
+static void print_regrets(json_t *o)
+{
+	json_t *row;
+	size_t i;
+
+	(void)printf("%-12s %s", "regrets", value_text(o, "regrets").text);
+	json_array_foreach(json_object_get(o, "detectors"), i, row) {
+		if (json_integer_value(json_object_get(row, "regrets")))
+			(void)printf(", %s of %s %s", value_text(row, "regrets").text,
+				     value_text(row, "confirmed").text, value_text(row, "kind").text);
+	}
+	(void)puts("");
+}
+
 void print_status(const struct cli *c, json_t *rows)
 {
 	json_t *o = json_array_get(rows, 0), *f = json_object_get(o, "findings"), *value;
@@ -237,7 +251,7 @@ void print_status(const struct cli *c, json_t *rows)
 	(void)printf("%-12s %s confirmed, %s suspect; so far %s retracted, %s mended\n", "findings",
 		     value_text(f, "confirmed").text, value_text(f, "suspect").text,
 		     value_text(f, "retracted").text, value_text(f, "mended").text);
-	text_line(o, "regrets", "regrets");
+	print_regrets(o);
 	text_line(o, "repairs", "repairs");
 	line("journal", json_is_true(json_object_get(o, "journal")) ? "written" :
 								     "none, hence no repairs");

@@ -172,12 +172,13 @@ void print_leaks(const struct cli *c, json_t *rows)
 			value_pair(row, "database", "user"),
 		};
 		const char *sql = json_string_value(json_object_get(row, "sql"));
+		bool of_pool = json_is_null(json_object_get(row, "conn"));
 		char note[512], culprit[256];
 
 		/* What holds it says more than how it is known; `show` has both. */
 		name_culprit(row, culprit, sizeof(culprit));
 		(void)snprintf(note, sizeof(note), "%.40s%.220s: %.200s",
-			       value_text(row, "conn").text, culprit,
+			       of_pool ? "the whole pool" : value_text(row, "conn").text, culprit,
 			       sql ? sql : value_text(row, "evidence").text);
 		if (t)
 			(void)table_add(t, cells,

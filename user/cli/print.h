@@ -13,6 +13,7 @@ void print_fix(const struct cli *c, json_t *rows);
 void print_journal(const struct cli *c, json_t *rows);
 void print_status(const struct cli *c, json_t *rows);
 void print_doctor(const struct cli *c, json_t *rows);
+void print_advise(const struct cli *c, json_t *rows);
 void print_stopped(const struct cli *c, json_t *rows);
 
 #endif

@@ -52,17 +52,23 @@ static int read_kind(const struct yaml_report *r, const struct yaml_node *value,
 	return schema_unknown(r, value, "kind", &guess);
 }
 
-static int read_comm(const struct yaml_report *r, const struct yaml_node *value, void *into)
+int config_comm(const struct yaml_report *r, const struct yaml_node *value, char *out, size_t size)
 {
-	struct rule *rule = into;
-	int err = schema_field(r, value, rule->comm, sizeof(rule->comm));
+	int err = schema_field(r, value, out, size);
 
 	if (err < 0)
 		return err;
-	if (strlen(rule->comm) > COMM_MAX && !strchr(rule->comm, '*'))
+	if (strlen(out) > COMM_MAX && !strchr(out, '*'))
 		return yaml_fail(r, value, "never matches: a process name is cut after %d bytes",
 				 COMM_MAX);
 	return 0;
+}
+
+static int read_comm(const struct yaml_report *r, const struct yaml_node *value, void *into)
+{
+	struct rule *rule = into;
+
+	return config_comm(r, value, rule->comm, sizeof(rule->comm));
 }
 
 static int read_pid(const struct yaml_report *r, const struct yaml_node *value, void *into)
@@ -91,20 +97,26 @@ static int read_cgroup(const struct yaml_report *r, const struct yaml_node *valu
 	return schema_field(r, value, rule->cgroup, sizeof(rule->cgroup));
 }
 
-/* An address is kept as connections print theirs, however it was written. */
+int config_endpoint(const struct yaml_report *r, const struct yaml_node *value,
+		    char out[static ADDR_TEXT_LEN])
+{
+	struct addr a;
+	int err = schema_field(r, value, out, ADDR_TEXT_LEN);
+
+	if (err < 0 || is_pattern(out))
+		return err;
+	if (addr_parse(out, &a) < 0)
+		return yaml_fail(r, value, "expected IP:PORT, [IPV6]:PORT, unix:PATH or a pattern, found '%s'",
+				 out);
+	(void)addr_format(&a, out);
+	return 0;
+}
+
 static int read_endpoint(const struct yaml_report *r, const struct yaml_node *value, void *into)
 {
 	struct rule *rule = into;
-	struct addr a;
-	int err = schema_field(r, value, rule->endpoint, sizeof(rule->endpoint));
 
-	if (err < 0 || is_pattern(rule->endpoint))
-		return err;
-	if (addr_parse(rule->endpoint, &a) < 0)
-		return yaml_fail(r, value, "expected IP:PORT, [IPV6]:PORT, unix:PATH or a pattern, found '%s'",
-				 rule->endpoint);
-	(void)addr_format(&a, rule->endpoint);
-	return 0;
+	return config_endpoint(r, value, rule->endpoint);
 }
 
 static int read_database(const struct yaml_report *r, const struct yaml_node *value, void *into)

@@ -13,6 +13,7 @@
 
 #define TCP_STATE_ESTABLISHED 1
 #define LOSSY_NS (3600 * NS_PER_S)	/* for how long a loss is held against a path */
+#define UNREAD_NS NS_PER_S		/* what lies no longer is on its way */
 #define SEGMENT	 1460			/* a server does not send for less room than that */
 
 static bool is_path(const struct lossy_path *p, const struct conn *c)
@@ -53,6 +54,14 @@ void conn_queues_moved(struct conns *t, struct conn *c, const struct slot *s)
 	c->view = (struct sock_view){ 0 };
 }
 
+void conn_queues_settle(struct conn *c)
+{
+	bool lies = conn_answer_is_unread(c) &&
+		    elapsed_ns(c->view.unread_ns, c->view.asked_ns) >= UNREAD_NS;
+
+	c->activity = lies ? ACTIVITY_UNREAD : c->said;
+}
+
 void conns_apply_queues(struct conns *t, const struct queues *q, uint64_t now_ns)
 {
 	struct conn *c = q->slot < t->capacity ? &t->table[q->slot] : NULL;
@@ -60,12 +69,13 @@ void conns_apply_queues(struct conns *t, const struct queues *q, uint64_t now_ns
 
 	if (!c || !c->used || c->cookie != q->cookie || c->gen != q->gen)
 		return;
+	t->viewed++;
 	v = &c->view;
 	if (!q->unread)
 		v->unread_ns = 0;
 	else if (!v->unread_ns || q->unread < v->unread)
 		v->unread_ns = now_ns;
-	if (!q->retransmits)
+	if (!q->retransmits && !q->held)
 		v->stalled_ns = 0;
 	else if (!v->stalled_ns)
 		v->stalled_ns = now_ns;
@@ -75,19 +85,25 @@ void conns_apply_queues(struct conns *t, const struct queues *q, uint64_t now_ns
 	v->room = q->room;
 	v->retransmits = q->retransmits;
 	v->error = q->error;
+	v->held = q->held;
 	v->lossy = q->retransmits && is_lossy(t, c, now_ns);
+	conn_queues_settle(c);
 }
 
 void conns_queues_begin(struct conns *t, uint64_t now_ns)
 {
 	t->walked_ns = now_ns;
+	t->viewed = 0;
 }
 
 void conns_queues_end(struct conns *t)
 {
-	conns_for_each(t, c)
-		if (c->view.asked_ns < t->walked_ns && (c->view.unread || c->view.unacked))
-			c->view = (struct sock_view){ .asked_ns = t->walked_ns };
+	conns_for_each(t, c) {
+		if (c->view.asked_ns >= t->walked_ns || !(c->view.unread || c->view.unacked))
+			continue;
+		c->view = (struct sock_view){ .asked_ns = t->walked_ns };
+		conn_queues_settle(c);
+	}
 }
 
 bool conn_answer_is_unread(const struct conn *c)

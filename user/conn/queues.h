@@ -8,4 +8,7 @@
 /* The slot is read again: what was seen of the queues is over if the connection moved. */
 void conn_queues_moved(struct conns *t, struct conn *c, const struct slot *s);
 
+/* Its activity, by what the wire says and what lies in its queues. */
+void conn_queues_settle(struct conn *c);
+
 #endif

@@ -112,6 +112,7 @@ static const struct {
 	{ "on_file", "which processes hold a connection", "iter/task_file" },
 	{ "on_socket", "what lies unread or unacknowledged", "iter/bpf_map_elem" },
 	{ "on_retransmit", "what is sent into the void", "tp_btf/tcp_retransmit_skb" },
+	{ "on_turn", "who sends on a shared connection", "tp_btf/sock_send_length" },
 	{ "find_bases", "where sent bytes lie", "syscall program" },
 	{ "set_clock", "when a byte passed", "jiffies" },
 	{ "on_go_conn", "what Go pools say of themselves", "uprobe database/sql.(*DB).conn" },
@@ -136,6 +137,7 @@ static int try_load(const struct events_options *opt, unsigned int mask, struct 
 		(void)bpf_program__set_autoload(p, mask & (1U << i));
 	}
 	(void)bpf_program__set_autoattach(bpf->progs.on_socket, false);	/* needs to be told its map */
+	(void)bpf_program__set_autoattach(bpf->progs.on_turn, false);	/* only while somebody shares */
 	r = plimsoll_bpf__load(bpf);
 	if (r) {
 		plimsoll_bpf__destroy(bpf);

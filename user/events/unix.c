@@ -26,6 +26,7 @@ static int share(const struct plimsoll_bpf *from, struct unix_bpf *to)
 	} maps[] = {
 		{ to->maps.slots, from->maps.slots },
 		{ to->maps.socks, from->maps.socks },
+		{ to->maps.hints, from->maps.hints },
 		{ to->maps.free_slots, from->maps.free_slots },
 		{ to->maps.ring, from->maps.ring },
 		{ to->maps.counters, from->maps.counters },

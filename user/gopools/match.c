@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A connection that lies in a pool's list is free: the list names its socket.  That one is lent
- * follows only from the sum: when the pools say as many as are there, and each of the
- * free ones was found, the rest is lent.
+ * A connection that lies in a pool's list is free: the list names its socket.  That one is
+ * lent follows only from a sum.  When the pools count as many as are there, and each of
+ * the free ones was found, the rest is lent.  Or, where there are others beside the pool:
+ * when one counts as many as were ever seen free in it, those are its own; and what is
+ * left when that is so of all is an outsider for good, whatever the sums say later.
  */
 #include <string.h>
 
@@ -13,7 +15,7 @@
 /* The connections of one pool, as the stage level will see it. */
 struct share {
 	const struct conn *first;
-	uint32_t conns;
+	uint32_t conns; /* without the outsiders */
 	uint64_t said; /* by the handles at home here */
 };
 
@@ -21,6 +23,7 @@ struct work {
 	struct match *m;
 	struct share shares[MATCH_POOLS_MAX];
 	uint32_t share_count;
+	uint32_t ours; /* connections, without the outsiders */
 	bool all_read; /* every handle was, and each of its free ones is found */
 };
 
@@ -38,11 +41,12 @@ static void share_out(struct work *w)
 
 		while (n < w->share_count && !same_pool(w->shares[n].first, c))
 			n++;
+		w->ours += w->m->member[i] != MATCH_OUTSIDER;
 		if (n == MATCH_POOLS_MAX)
 			continue;
 		if (n == w->share_count)
 			w->shares[w->share_count++] = (struct share){ .first = c };
-		w->shares[n].conns++;
+		w->shares[n].conns += w->m->member[i] != MATCH_OUTSIDER;
 	}
 }
 
@@ -90,6 +94,7 @@ static bool free_by(struct match *m, struct match_handle *h)
 		found++;
 		settle_home(h->home, m->of_process[n]);
 		m->lending[n] = LENDING_FREE;
+		m->member[n] = (uint8_t)(h - m->handles + 1);
 	}
 	if (r->free_count)
 		h->home->elsewhere = elsewhere == r->free_count;
@@ -157,6 +162,55 @@ static uint64_t count_said(struct work *w)
 	return all;
 }
 
+/* Whether all that the handle counts are known to be its own. */
+static bool is_accounted(const struct match *m, const struct match_handle *h)
+{
+	uint32_t members = 0;
+
+	for (uint32_t i = 0; i < m->count; i++)
+		members += m->member[i] == h - m->handles + 1;
+	return members == h->reading->open;
+}
+
+static void lend_members(struct match *m)
+{
+	for (uint32_t k = 0; k < m->handle_count; k++) {
+		if (!is_accounted(m, &m->handles[k]))
+			continue;
+		for (uint32_t i = 0; i < m->count; i++)
+			if (m->member[i] == k + 1 && m->lending[i] == LENDING_UNKNOWN)
+				m->lending[i] = LENDING_LENT;
+	}
+}
+
+/* One that is being opened is counted before it can be seen, so older ones all are. */
+static void mark_outsiders(struct match *m)
+{
+	for (uint32_t k = 0; k < m->handle_count; k++)
+		if (!m->handles[k].home->elsewhere && !is_accounted(m, &m->handles[k]))
+			return;
+	for (uint32_t i = 0; i < m->count; i++)
+		if (!m->member[i] && m->of_process[i]->opened_ns < m->read_ns)
+			m->member[i] = MATCH_OUTSIDER;
+}
+
+/* No handle can have a part in it that is not counted. */
+static bool is_whole(const struct work *w, const struct share *s)
+{
+	bool whole = false;
+
+	for (uint32_t i = 0; i < w->m->handle_count; i++) {
+		const struct match_handle *h = &w->m->handles[i];
+
+		if (h->home->elsewhere || !h->reading->open)
+			continue;
+		if (!is_accounted(w->m, h))
+			return false;
+		whole |= is_home(h->home, s->first);
+	}
+	return whole;
+}
+
 static uint32_t positive(int64_t n)
 {
 	return n <= 0 ? 0 : n > UINT32_MAX ? UINT32_MAX : (uint32_t)n;
@@ -215,6 +269,8 @@ static void lend_rest(struct work *w, const struct share *s)
 	for (uint32_t i = 0; i < w->m->count; i++) {
 		const struct conn *c = w->m->of_process[i];
 
+		if (w->m->member[i] == MATCH_OUTSIDER)
+			continue;
 		if (w->m->lending[i] == LENDING_UNKNOWN && (!s || same_pool(s->first, c)))
 			w->m->lending[i] = LENDING_LENT;
 	}
@@ -223,6 +279,7 @@ static void lend_rest(struct work *w, const struct share *s)
 void match_run(struct match *m)
 {
 	struct work w = { .m = m, .all_read = m->handle_count > 0 };
+	uint64_t said;
 
 	m->word_count = 0;
 	m->agreed = false;
@@ -236,14 +293,18 @@ void match_run(struct match *m)
 	}
 	if (!w.all_read)
 		return;
-	m->agreed = count_said(&w) == m->count;
-	if (m->agreed)
+	said = count_said(&w);
+	m->agreed = said == m->count;
+	if (said == w.ours)
 		lend_rest(&w, NULL);
 	for (uint32_t i = 0; i < w.share_count; i++) {
-		if (w.shares[i].said != w.shares[i].conns)
-			continue;
-		if (!m->agreed)
+		bool sums = w.shares[i].said == w.shares[i].conns;
+
+		if (sums && said != w.ours)
 			lend_rest(&w, &w.shares[i]);
-		say(&w, &w.shares[i]);
+		if (sums || is_whole(&w, &w.shares[i]))
+			say(&w, &w.shares[i]);
 	}
+	lend_members(m);
+	mark_outsiders(m);
 }

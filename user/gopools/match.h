@@ -12,6 +12,7 @@
 
 #define MATCH_POOLS_MAX	  16 /* of one process */
 #define MATCH_HANDLES_MAX 64
+#define MATCH_OUTSIDER	  255 /* of a connection: in no handle, as was proved once */
 
 /* Where the connections of a handle go, once one of them was seen. */
 struct home {
@@ -36,17 +37,19 @@ struct match_word {
 struct match {
 	/* given */
 	struct conn **of_process;	/* its connections that are listed */
+	uint8_t *member;		/* which handle it was ever free in, from 1; 0: not known */
 	uint8_t *lending;		/* enum lending of each, found */
 	uint32_t count;
 	struct match_handle handles[MATCH_HANDLES_MAX];
 	uint32_t handle_count;
-	/* found: words on pools whose handles account for each connection */
+	uint64_t read_ns;		/* connections opened before are in what was read */
+	/* found: words on pools, where all that their handles count was seen */
 	struct match_word words[MATCH_POOLS_MAX];
 	uint32_t word_count;
 	bool agreed;			/* every connection is accounted for */
 };
 
-/* Fills in what is found; changes no connection. */
+/* Fills in what is found, members too; changes no connection. */
 void match_run(struct match *m);
 
 #endif

@@ -10,15 +10,25 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct go_span {
+	uint64_t address;
+	void *to;
+	size_t size;
+};
+
+#define GO_SPANS_MAX 2
+
 struct go_memory {
-	/* All of `size` bytes or nothing. */
-	bool (*read)(uint64_t address, void *to, size_t size, void *arg);
+	/* All bytes of all spans (GO_SPANS_MAX at most), one span after the other, or nothing. */
+	bool (*read)(const struct go_span *spans, size_t n, void *arg);
 	void *arg;
 };
 
 static inline bool memory_read(const struct go_memory *m, uint64_t address, void *to, size_t size)
 {
-	return address && m->read(address, to, size, m->arg);
+	const struct go_span span = { address, to, size };
+
+	return address && m->read(&span, 1, m->arg);
 }
 
 #endif

@@ -89,13 +89,18 @@ void watch_set(struct watch *w, uint32_t n, uint32_t pid, uint64_t address)
 
 /* ---- in the child */
 
-static bool read_memory(uint64_t address, void *to, size_t size, void *arg)
+static bool read_memory(const struct go_span *spans, size_t n, void *arg)
 {
+	struct iovec here[GO_SPANS_MAX], there[GO_SPANS_MAX];
 	const struct watched *one = arg;
-	const struct iovec here = { to, size };
-	const struct iovec there = { (void *)(uintptr_t)address, size };
+	size_t size = 0;
 
-	return process_vm_readv((pid_t)one->pid, &here, 1, &there, 1, 0) == (ssize_t)size;
+	for (size_t i = 0; i < n; i++) {
+		here[i] = (struct iovec){ spans[i].to, spans[i].size };
+		there[i] = (struct iovec){ (void *)(uintptr_t)spans[i].address, spans[i].size };
+		size += spans[i].size;
+	}
+	return process_vm_readv((pid_t)one->pid, here, n, there, n, 0) == (ssize_t)size;
 }
 
 static void read_all(struct board *b)

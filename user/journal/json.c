@@ -115,7 +115,7 @@ json_t *finding_to_json(const struct finding *f, uint64_t now_ns)
 	uint64_t until_ns = f->ended_ns ? f->ended_ns : now_ns;
 
 	return json_pack("{so so so so so so so so so so so so so "
-			 "so so so so so so so so so so so so so}",
+			 "so so so so so so so so so so so so so so}",
 			 "id", json_string(f->id),
 			 "kind", json_string(f->detector->name),
 			 "conn", shown(c->id),

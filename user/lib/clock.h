@@ -29,6 +29,9 @@ static inline double ns_to_s(uint64_t ns)
 
 uint64_t clock_now_ns(void);
 
+/* How long this thread has run. */
+uint64_t clock_cpu_ns(void);
+
 /* Wall time, in ns since 1970, of the monotonic instant `mono_ns`. */
 uint64_t clock_wall_ns(uint64_t mono_ns);
 

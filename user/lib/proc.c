@@ -48,8 +48,8 @@ int proc_stat_parse(const char *text, struct proc_stat *ret)
 	const char *open_at = strchr(text, '(');
 	const char *close_at = strrchr(text, ')');
 	struct proc_stat st = { 0 };
-	const char *start;
-	uint64_t ticks;
+	const char *start, *times;
+	uint64_t ticks, user, system;
 	size_t len;
 
 	if (!open_at || !close_at || close_at < open_at)
@@ -60,6 +60,10 @@ int proc_stat_parse(const char *text, struct proc_stat *ret)
 	if (!start || sscanf(start, "%" SCNu64, &ticks) != 1)
 		return -EINVAL;
 	st.start_ticks = (uint32_t)ticks;
+	times = field(close_at + 1, 14);
+	if (sscanf(times, "%" SCNu64 " %" SCNu64, &user, &system) != 2)
+		return -EINVAL;
+	st.cpu_ticks = user + system;
 	len = (size_t)(close_at - open_at) - 1;
 	memcpy(st.comm, open_at + 1, len < sizeof(st.comm) ? len : sizeof(st.comm) - 1);
 	*ret = st;

@@ -10,6 +10,7 @@ struct proc_stat {
 	char state;		/* 'R', 'S', 'T', 't', 'Z', ... */
 	uint32_t ppid;
 	uint32_t start_ticks;	/* field 22: clock ticks after boot */
+	uint64_t cpu_ticks;	/* fields 14 and 15: processor time it took, all its threads' */
 	char comm[16];
 };
 

@@ -3,17 +3,27 @@
  * close: says the protocol's own goodbye on the client's behalf, then shuts the
  * connection down.  The server ends the session as if the client had closed it,
  * without an error in its log.  Encrypted or compressed: only the shutdown.
+ *
+ * Not where something lies in a queue: behind an answer that nobody reads, or bytes that do
+ * not arrive, neither goodbye nor shutdown reaches the server.  Where it closed first,
+ * nobody is left to say goodbye to.
  */
 #include <errno.h>
 #include <sys/socket.h>
 
 #include "repair.h"
 
+#define TCP_STATE_CLOSE_WAIT 8
+
 static enum reason suits(const struct conn *c)
 {
 	if (conn_is_unix(c))
 		return REASON_UNIX_SOCKET;
-	return c->protocol ? REASON_RULE : REASON_WRONG_PROTOCOL;
+	if (!c->protocol)
+		return REASON_WRONG_PROTOCOL;
+	if (c->tcp_state != TCP_STATE_CLOSE_WAIT && (c->view.unread || c->view.unacked))
+		return REASON_WRONG_STATE;
+	return REASON_RULE;
 }
 
 static int say_goodbye(struct operation *op)
@@ -21,7 +31,7 @@ static int say_goodbye(struct operation *op)
 	const struct protocol *p = op->conn.protocol;
 	ssize_t n;
 
-	if (conn_is_opaque(&op->conn))
+	if (conn_is_opaque(&op->conn) || op->conn.tcp_state == TCP_STATE_CLOSE_WAIT)
 		return 0;
 	n = send(op->sock, p->goodbye, p->goodbye_len, MSG_DONTWAIT | MSG_NOSIGNAL);
 	return operation_step(op, "goodbye", n < 0 ? -errno : 0, p->goodbye_name);

@@ -35,6 +35,8 @@ static enum reason suits(const struct conn *c)
 		return REASON_WRONG_PROTOCOL;
 	if (c->activity == ACTIVITY_FAILED_TXN)
 		return REASON_ALREADY_FAILED;
+	if (c->view.unread || c->view.unacked)
+		return REASON_WRONG_STATE;
 	return c->activity == ACTIVITY_IDLE_IN_TXN ? REASON_RULE : REASON_WRONG_STATE;
 }
 

@@ -94,7 +94,16 @@ static bool same_process(const struct precondition *pre)
 	return !proc_stat(pre->pid, &st) && st.start_ticks == pre->start_ticks;
 }
 
-/* What the kernel's own socket says: nothing moved, nothing waits in either queue. */
+/*
+ * Whether as much came as the wire has heard.  Where the receive buffer is full the kernel
+ * drops what was heard already: then it may be less, and the queue says that nothing moved.
+ */
+static bool received_same(const struct precondition *pre, uint64_t bytes)
+{
+	return bytes == pre->rx_bytes || (pre->unread && bytes < pre->rx_bytes);
+}
+
+/* What the kernel's own socket says: nothing moved, and its queues are as they were. */
 static bool socket_unmoved(const struct precondition *pre, int sock)
 {
 	struct tcp_info info = {};
@@ -102,9 +111,10 @@ static bool socket_unmoved(const struct precondition *pre, int sock)
 	int unread = -1, unsent = -1;
 
 	return !getsockopt(sock, IPPROTO_TCP, TCP_INFO, &info, &len) &&
-	       info.tcpi_state == pre->tcp_state && info.tcpi_bytes_received == pre->rx_bytes &&
+	       info.tcpi_state == pre->tcp_state && received_same(pre, info.tcpi_bytes_received) &&
 	       info.tcpi_bytes_acked == pre->tx_bytes && !ioctl(sock, SIOCINQ, &unread) &&
-	       unread == 0 && !ioctl(sock, SIOCOUTQ, &unsent) && unsent == 0;
+	       unread == (int)pre->unread && !ioctl(sock, SIOCOUTQ, &unsent) &&
+	       unsent == (int)pre->unacked;
 }
 
 /* What the wire's facts say. */
@@ -114,7 +124,8 @@ static bool slot_unmoved(const struct precondition *pre, const struct repair_wor
 
 	return w->slot(pre->slot, &s, w->arg) && s.gen == pre->gen && s.cookie == pre->cookie &&
 	       s.status == pre->status && s.rx_bytes == pre->rx_bytes &&
-	       s.tx_bytes == pre->tx_bytes && s.pending == 0 && !(s.flags & SLOT_BUSY);
+	       s.tx_bytes == pre->tx_bytes &&
+	       (pre->busy || (s.pending == 0 && !(s.flags & SLOT_BUSY)));
 }
 
 static int verify(struct operation *op, const struct repair *r, const struct repair_world *w)

@@ -13,7 +13,8 @@ import java.util.concurrent.TimeUnit;
 
 /**
  * An application on mariadb-java-client that does as it is told; see lib/client.py.  Beside the
- * words that all know: batch N (N inserts in one go), prepared SQL.
+ * words that all know: batch N (N inserts in one go), prepared SQL; heap N (keeps N million
+ * objects), gc S (collects garbage, again and again, for S seconds).
  */
 public class LeakJdbc {
     private static Connection db;
@@ -102,6 +103,29 @@ public class LeakJdbc {
         }
     }
 
+    /** A list long enough that to collect it takes a while. */
+    private static Object[] heap;
+
+    private static String grow(int millions) {
+        for (long i = 0; i < millions * 1000000L; i++) {
+            heap = new Object[] {heap};
+        }
+        return "ok";
+    }
+
+    private static void collect(int seconds) {
+        long end = System.nanoTime() + seconds * 1000000000L;
+        while (System.nanoTime() < end) {
+            System.gc();
+        }
+    }
+
+    private static void start(Runnable what) {
+        Thread t = new Thread(what);
+        t.setDaemon(true);
+        t.start();
+    }
+
     private static String obey(String word, String rest)
             throws SQLException, InterruptedException {
         switch (word) {
@@ -129,10 +153,13 @@ public class LeakJdbc {
             return query("select connection_id()");
         case "busy":
             for (int i = 0; i < Integer.parseInt(rest); i++) {
-                Thread t = new Thread(LeakJdbc::busy);
-                t.setDaemon(true);
-                t.start();
+                start(LeakJdbc::busy);
             }
+            return "ok";
+        case "heap":
+            return grow(Integer.parseInt(rest));
+        case "gc":
+            start(() -> collect(Integer.parseInt(rest)));
             return "ok";
         default:
             return "error - unknown word " + word;

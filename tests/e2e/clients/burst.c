@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Opens as many connections as it is told, as fast as it can, to a server of its own
- * that knows no more than to let a client in.  Says "held PORT" and keeps them.
+ * that knows no more than to let a client in.  Says "held PORT" and keeps them.  With a
+ * second word, that is the state in which the server says they are ("T").
  */
 #include <netinet/in.h>
 #include <signal.h>
@@ -24,13 +25,14 @@ static int check(int r, const char *what)
 	return r;
 }
 
-static void serve(int listener)
+static void serve(int listener, char status)
 {
 	/* AuthenticationOk, BackendKeyData, ReadyForQuery */
-	static const char hello[] = "R\0\0\0\10\0\0\0\0K\0\0\0\14\0\0\0\1\0\0\0\2Z\0\0\0\5I";
+	static char hello[] = "R\0\0\0\10\0\0\0\0K\0\0\0\14\0\0\0\1\0\0\0\2Z\0\0\0\5I";
 	char buf[256];
 
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	hello[sizeof(hello) - 2] = status;
 	for (;;) {
 		int sock = check(accept(listener, NULL, NULL), "accept");
 
@@ -65,7 +67,7 @@ int main(int argc, char **argv)
 	check(listen(listener, 128), "listen");
 	check(getsockname(listener, (struct sockaddr *)&where, &size), "getsockname");
 	if (check(fork(), "fork") == 0)
-		serve(listener);
+		serve(listener, argc > 2 ? argv[2][0] : 'I');
 	(void)close(listener);
 	for (int i = 0; i < n; i++)
 		let_in();

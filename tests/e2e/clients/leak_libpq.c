@@ -7,12 +7,16 @@
  *	binary SQL	as query, the result asked for in binary
  *	pipeline SQL	BEGIN and SQL in one flight, each with a Sync of its own
  *	prepare NAME SQL, execute NAME	the two apart
+ *	cancel MS	has a statement of a second cancelled after so long
  *	call N		calls a function by its number, in a transaction that is left open
  *	cursor N MS	reads N times from a cursor, MS apart, in a transaction
  *	copyin N MS	sends N rows of a COPY, MS apart, in a transaction
  *	slowread MS	waits MS in the middle of a large result's arrival
+ *	abandon SQL	sends it and never reads the answer
+ *	trickle N MS B	reads N rows of B bytes, each MS after the one before
  *	open N		opens N more connections and keeps them, idle
  *	fork		a child that has the socket too and does nothing
+ *	share MS	a child that has it too and asks something every MS
  *	beat, gap	a thread stamps the time each ms; its longest gap in us
  *	edge MS N ROW	N times: a transaction left alone for MS and up to 300 more
  */
@@ -208,6 +212,47 @@ static void slow_read(long ms)
 	printf(ok && rows == 20000 && quiet(db, "commit") ? "ok\n" : "error - slow read\n");
 }
 
+static void abandon(const char *sql)
+{
+	bool ok = PQsetnonblocking(db, 1) == 0 && PQsendQuery(db, sql) == 1 && PQflush(db) == 0;
+
+	printf(ok ? "ok\n" : "error - abandon\n");
+}
+
+static void trickle(long times, long ms, long bytes)
+{
+	char sql[128];
+	PGresult *r;
+	long rows = 0;
+
+	snprintf(sql, sizeof(sql), "select repeat('x', %ld) from generate_series(1, %ld)", bytes,
+		 times);
+	if (PQsendQuery(db, sql) == 1 && PQsetSingleRowMode(db) == 1) {
+		while ((r = PQgetResult(db))) {
+			if (PQresultStatus(r) == PGRES_SINGLE_TUPLE) {
+				rows++;
+				pause_ms(ms);
+			}
+			PQclear(r);
+		}
+	}
+	printf(rows == times ? "ok\n" : "error - trickle\n");
+}
+
+static void share(long ms)
+{
+	pid_t child = fork();
+
+	if (child == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		for (;;) {
+			pause_ms(ms);
+			quiet(db, "select 1");
+		}
+	}
+	printf("ok %d\n", (int)child);
+}
+
 static void fork_holder(void)
 {
 	pid_t child = fork();
@@ -275,6 +320,21 @@ static void call(int number)
 	PQclear(r);
 }
 
+static void cancel(long ms)
+{
+	PGcancel *c = PQgetCancel(db);
+	char why[256] = "";
+	bool sent;
+
+	sent = c && PQsendQuery(db, "select pg_sleep(1)") == 1;
+	pause_ms(ms);
+	sent = sent && PQcancel(c, why, sizeof(why)) == 1;
+	PQfreeCancel(c);
+	for (PGresult *r; (r = PQgetResult(db));)
+		PQclear(r);
+	printf(sent ? "ok\n" : "error - cancel %s\n", why);
+}
+
 static void obey(char *word, char *rest)
 {
 	char *end = NULL;
@@ -300,6 +360,8 @@ static void obey(char *word, char *rest)
 		prepare(rest);
 	else if (!strcmp(word, "execute"))
 		answer(PQexecPrepared(db, rest, 0, NULL, NULL, NULL, 0));
+	else if (!strcmp(word, "cancel"))
+		cancel(n);
 	else if (!strcmp(word, "call"))
 		call((int)n);
 	else if (!strcmp(word, "cursor"))
@@ -308,8 +370,14 @@ static void obey(char *word, char *rest)
 		copy_in(n, m);
 	else if (!strcmp(word, "slowread"))
 		slow_read(n);
+	else if (!strcmp(word, "abandon"))
+		abandon(rest);
+	else if (!strcmp(word, "trickle"))
+		trickle(n, m, k);
 	else if (!strcmp(word, "fork"))
 		fork_holder();
+	else if (!strcmp(word, "share"))
+		share(n);
 	else if (!strcmp(word, "edge"))
 		edge(n, m, k);
 	else if (!strcmp(word, "beat"))

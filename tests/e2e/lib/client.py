@@ -18,6 +18,7 @@ NODE_PATHS = (os.path.join(tap.ROOT, "build/node/usr/share/nodejs"), "/usr/share
 DRIVERS = ("psycopg2", "libpq", "lib/pq", "pgx", "node-postgres")
 MYSQL_DRIVERS = ("libmariadb", "PyMySQL", "go-sql-driver", "mysql2", "mariadb-java-client")
 GO_NAMES = {"lib/pq": "postgres", "pgx": "pgx", "go-sql-driver": "mysql"}
+POOLS = ("psycopg2 pool", "node-postgres pool")
 JDBC = "/usr/share/java/mariadb-java-client.jar"
 
 
@@ -60,10 +61,13 @@ def command_of(driver):
         classes = os.path.dirname(_built("LeakJdbc.class"))
         return ["java", "-Xshare:auto", "-XX:TieredStopAtLevel=1", "-cp", f"{classes}:{JDBC}",
                 "LeakJdbc"], {}
-    if driver == "node-postgres":
+    if driver == "psycopg2 pool":
+        return ["/usr/bin/python3", os.path.join(HERE, "clients/pool_psycopg2.py")], {}
+    if driver in ("node-postgres", "node-postgres pool"):
+        script = "pool_node.js" if driver.endswith("pool") else "leak_node.js"
         for path in NODE_PATHS:
             if os.path.isdir(os.path.join(path, "pg")):
-                return ["node", os.path.join(HERE, "clients/leak_node.js")], {"NODE_PATH": path}
+                return ["node", os.path.join(HERE, "clients", script)], {"NODE_PATH": path}
         raise tap.Skip("node-postgres is not installed")
     raise ValueError(driver)
 
@@ -73,9 +77,9 @@ def pools_of(driver, build=""):
     return [_built("pool_go" + build), GO_NAMES[driver]]
 
 
-def burst(bench, count):
+def burst(bench, count, status="I"):
     """Opens `count` connections at once and keeps them; their port (see clients/burst.c)."""
-    app = subprocess.Popen([_built("burst"), str(count)], stdout=subprocess.PIPE,
+    app = subprocess.Popen([_built("burst"), str(count), status], stdout=subprocess.PIPE,
                            preexec_fn=tap.die_with_parent)
     bench.later(app.kill)
     word, port = app.stdout.readline().split()

@@ -39,8 +39,9 @@ def _bin(name):
 class Postgres:
     """Role `app` logs in by SCRAM, `postgres` by trust; database `shop`, table `account`."""
 
-    def __init__(self, max_connections=100, ssl=False, usual_port=False):
-        self.address = own_address() if usual_port else "127.0.0.1"
+    def __init__(self, max_connections=100, ssl=False, usual_port=False, far=None, **settings):
+        self.address = far.address if far else own_address() if usual_port else "127.0.0.1"
+        self.wrap = far.wrap if far else []
         self.port = 5432 if usual_port else free_port()
         self.dir = tempfile.mkdtemp(prefix="plimsoll-pg-")
         self.data = os.path.join(self.dir, "data")
@@ -48,7 +49,7 @@ class Postgres:
         self.process = None
         try:
             self._create(ssl)
-            self._start(max_connections, ssl)
+            self._start(max_connections, ssl, settings)
             self._fill()
         except BaseException:
             self.close()
@@ -68,6 +69,7 @@ class Postgres:
         with open(os.path.join(self.data, "pg_hba.conf"), "w") as f:
             f.write("local all all trust\n"
                     "host all app all scram-sha-256\n"
+                    "host replication postgres all trust\n"
                     "host all all all trust\n")
         if ssl:
             key, cert = (os.path.join(self.data, n) for n in ("server.key", "server.crt"))
@@ -78,15 +80,17 @@ class Postgres:
             for path in (key, cert):
                 os.chown(path, user.pw_uid, user.pw_gid)
 
-    def _start(self, max_connections, ssl):
+    def _start(self, max_connections, ssl, more):
         settings = {
-            "port": self.port, "listen_addresses": self.address if self.port == 5432 else "127.0.0.1,::1",
+            "port": self.port, "listen_addresses":
+                "127.0.0.1,::1" if self.address == "127.0.0.1" else self.address,
             "unix_socket_directories": self.dir, "max_connections": max_connections,
             "fsync": "off", "shared_buffers": "32MB", "autovacuum": "off",
             "logging_collector": "off", "log_line_prefix": "%m [%p] %a %c ",
             "log_disconnections": "on", "ssl": "on" if ssl else "off",
         }
-        command = self.as_user + [_bin("postgres"), "-D", self.data]
+        settings.update(more)
+        command = self.wrap + self.as_user + [_bin("postgres"), "-D", self.data]
         for key, value in settings.items():
             command += ["-c", f"{key}={value}"]
         with open(self.log_path, "wb") as log:

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * held: borrowed from the pool and never returned.
+ *
+ * Such a connection is idle and healthy on the wire, so no time-out ends it; the pool
+ * has one less, and when all are gone every request waits.
+ *
+ * Where the application's own pool says whom it lent (Go's database/sql), its word
+ * decides.  Elsewhere the pool tells by what it does: it dials another connection,
+ * and uses it, while this one lies idle.  Once proves nothing, for a second pool beside
+ * it would do the same.  Two pools do not make a *chain*: what was dialled past an idle
+ * connection comes itself to rest and is dialled past, again and again (see
+ * level/history.h for what counts as a dial).  So a connection is held when it was
+ * overtaken `overtaken` times and two of the chain came after it; and, once the pool
+ * has shown a chain longer than that, when it was overtaken at all.  Where an overtaken
+ * connection went back to work, its pool has to be silent four times as long.
+ *
+ * How it can be wrong: a connection kept on purpose (for LISTEN, for an advisory lock) is
+ * lent as well; four or more lazy pools to one database in one process, each dialling when
+ * the others have come to rest, look like one that leaks; the idle ones of a
+ * healthy pool look like those of a leaking one to the same database in the same
+ * process.  What it cannot see, it does not say: the last connections of an exhausted
+ * pool, after which none is dialled; a pool that is filled to its limit from the start; one
+ * leak alone; a pool whose every dial has a thread of its own; what is encrypted.
+ */
+#include <stdio.h>
+
+#include "detect.h"
+#include "lib/clock.h"
+
+#define TCP_STATE_ESTABLISHED 1
+#define LINKS	 2	/* of a chain behind a connection */
+#define PATIENCE 4	/* times as long as one came back after */
+
+struct conf {
+	uint64_t overtaken;
+};
+
+static const struct param params[] = {
+	{ "overtaken", "how often its pool dialled and used another meanwhile", PARAM_UINT,
+	  offsetof(struct conf, overtaken), 3, 1, 16 },
+	{ 0 },
+};
+
+static bool is_idle(const struct conn *c)
+{
+	return c->activity == ACTIVITY_IDLE && c->evidence == EVIDENCE_WIRE && !c->uncertain &&
+	       c->tcp_state == TCP_STATE_ESTABLISHED;
+}
+
+static bool is_lent(const struct conn *c, uint64_t grace_ns, uint64_t now_ns, struct symptom *ret)
+{
+	double quiet_s = ns_to_s(conn_quiet_ns(c, now_ns));
+
+	if (c->lending != LENDING_LENT || conn_quiet_ns(c, now_ns) < grace_ns)
+		return false;
+	ret->confidence = 1.0;
+	(void)snprintf(ret->why, sizeof(ret->why),
+		       "its own pool has lent it out and not got it back, idle for %.1f s", quiet_s);
+	return true;
+}
+
+static bool is_overtaken(const struct conn *c, const struct pool *p, uint64_t times,
+			 uint64_t grace_ns, uint64_t now_ns, struct symptom *ret)
+{
+	uint64_t wait_ns = grace_ns, until_ns;
+	bool often = c->overtaken >= times;
+
+	if (!c->overtaken || !c->queries || c->lending != LENDING_UNKNOWN)
+		return false;
+	if (p->history.woke_after_ns * PATIENCE > wait_ns)
+		wait_ns = p->history.woke_after_ns * PATIENCE;
+	until_ns = elapsed_ns(wait_ns + c->paused_ns, now_ns);
+	if (c->paused || c->overtaken_ns > until_ns)
+		return false;
+	if (!(often && history_chain(&p->history, c->overtaken_ns, until_ns) >= LINKS) &&
+	    history_chain(&p->history, 0, until_ns) <= times)
+		return false;
+	ret->confidence = c->adopted ? 0.7 : 0.8;
+	(void)snprintf(ret->why, sizeof(ret->why),
+		       "idle for %.1f s while its pool dialled for more %u time%s and left those idle too",
+		       ns_to_s(conn_quiet_ns(c, now_ns)), c->overtaken, c->overtaken == 1 ? "" : "s");
+	return true;
+}
+
+static bool check(const struct conn *c, const struct pool *p, const struct detector_conf *base,
+		  const void *conf, uint64_t now_ns, struct symptom *ret)
+{
+	const struct conf *own = conf;
+
+	if (!is_idle(c) || !p)
+		return false;
+	ret->since_ns = c->last_ns;
+	return is_lent(c, base->grace_ns, now_ns, ret) ||
+	       is_overtaken(c, p, own->overtaken, base->grace_ns, now_ns, ret);
+}
+
+static const struct detector held = {
+	.name = "held",
+	.summary = "borrowed from its pool and never returned",
+	.grace_ns = 60 * NS_PER_S,
+	.params = params,
+	.conf_size = sizeof(struct conf),
+	.check = check,
+};
+REGISTER(detector, held);

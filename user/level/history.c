@@ -1,0 +1,380 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <string.h>
+
+#include "level/history.h"
+
+#define LAG_NS	    (250 * NS_PER_MS)	/* from "there is none idle" to connect(): names to look up */
+#define SETTLED_NS  (250 * NS_PER_MS)	/* of silence, and what is said at first was said */
+#define WAITED_NS   NS_PER_S		/* unused for so long: it was not dialled for work */
+#define YOUNG_NS    (5 * NS_PER_S)	/* what goes on for longer was no setting up */
+#define FOLLOWS_NS  (50 * NS_PER_MS)	/* from one set-up's end to the next dial of a fill */
+#define SETUP_MOST  6			/* statements with which drivers set a connection up */
+#define WORK_LEAST  20			/* statements that are more than any set-up */
+#define OWED_NS	    (60 * NS_PER_S)	/* so soon what ended is replaced */
+#define BRIEF_NS    (5 * NS_PER_S)
+#define BRIEF_MOST  5			/* queries: BEGIN, one, COMMIT, and a little set-up */
+#define SPAN_NS	    (SPAN_S * NS_PER_S)
+#define TCP_STATE_ESTABLISHED 1
+
+static uint32_t first_kept(uint64_t count)
+{
+	return count > OCCASIONS ? (uint32_t)(count - OCCASIONS) : 0;
+}
+
+static uint64_t at(const uint64_t *ring, uint32_t n)
+{
+	return ring[n % OCCASIONS];
+}
+
+/* The first of the ring that is not before `ns`, as its number; `count` if there is none. */
+static uint32_t first_from(const uint64_t *ring, uint64_t count, uint64_t ns)
+{
+	uint32_t low = first_kept(count), high = (uint32_t)count;
+
+	if (!count || at(ring, high - 1) < ns)
+		return high;
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (at(ring, middle) < ns)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static void add(uint64_t *ring, uint64_t *count, uint64_t ns)
+{
+	if (*count && at(ring, (uint32_t)*count - 1) + FOLLOWS_NS > ns)
+		return;
+	ring[(*count)++ % OCCASIONS] = ns;
+}
+
+/* ---- dials */
+
+static bool has_dialled(struct history *h, uint32_t tid)
+{
+	uint32_t kept = h->tid_count < OCCASIONS ? h->tid_count : OCCASIONS;
+
+	for (uint32_t i = 0; i < kept; i++)
+		if (h->tids[i] == tid)
+			return true;
+	h->tids[h->tid_count++ % OCCASIONS] = tid;
+	return false;
+}
+
+/* Whether `d` went on where the dial before it had been set up, and no more than that. */
+static bool follows(const struct dial *before, const struct dial *d)
+{
+	return before->rested_ns && before->queries <= SETUP_MOST &&
+	       before->queries == d->queries && d->opened_ns < before->rested_ns + FOLLOWS_NS;
+}
+
+static bool replaces(struct history *h, const struct dial *d)
+{
+	if (!h->owed)
+		return false;
+	if (elapsed_ns(h->owed_ns, d->opened_ns) >= OWED_NS) {
+		h->owed = 0;
+		return false;
+	}
+	h->owed--;
+	return true;
+}
+
+static void judge(struct history *h, const struct dial *d)
+{
+	bool known = has_dialled(h, d->tid), filling = follows(&h->last, d);
+
+	h->last = *d;
+	if (replaces(h, d) || !known || filling)
+		return;
+	if (d->used)
+		add(h->used_ns, &h->used_count, d->opened_ns);
+	else
+		add(h->unused_ns, &h->unused_count, d->opened_ns);
+}
+
+/* By time: slots are not. */
+static void note(struct history *h, const struct dial *d)
+{
+	uint32_t i = h->fresh_count;
+
+	if (i == FRESH)
+		return;
+	for (; i && h->fresh[i - 1].opened_ns > d->opened_ns; i--)
+		h->fresh[i] = h->fresh[i - 1];
+	h->fresh[i] = *d;
+	h->fresh_count++;
+}
+
+/* Whether it can be told by now what it was dialled for. */
+static bool is_settled(const struct conn *c, uint64_t quiet_ns, uint64_t age_ns)
+{
+	if (c->adopted || age_ns >= YOUNG_NS)
+		return true;
+	if (c->stage == STAGE_ESTABLISHING)
+		return false;
+	if (!c->queries)
+		return quiet_ns >= WAITED_NS;
+	return quiet_ns >= SETTLED_NS || c->queries > WORK_LEAST;
+}
+
+static void settle(struct history *h, struct past *past, const struct conn *c, uint64_t now_ns)
+{
+	uint64_t quiet_ns = conn_quiet_ns(c, now_ns);
+	struct dial d = {
+		.opened_ns = c->opened_ns,
+		.rested_ns = quiet_ns >= SETTLED_NS ? c->last_ns : 0,
+		.tid = c->tid,
+		.queries = (uint32_t)c->queries,
+		.used = c->queries > 0,
+	};
+
+	if (!is_settled(c, quiet_ns, elapsed_ns(c->opened_ns, now_ns)))
+		return;
+	past->settled = true;
+	if (c->adopted)
+		return;
+	if (c->tid && c->phase == PHASE_READY && !c->uncertain)
+		note(h, &d);
+}
+
+/* ---- connections at rest */
+
+/* How many dials for work passed it by; or, if it was never used, how many for nothing. */
+static uint32_t passed_by(const struct history *h, const struct conn *c, uint64_t *ret_first_ns)
+{
+	const uint64_t *ring = c->queries ? h->used_ns : h->unused_ns;
+	uint64_t count = c->queries ? h->used_count : h->unused_count;
+	uint32_t first = first_from(ring, count, c->last_ns + LAG_NS);
+
+	if (first == count)
+		return 0;
+	*ret_first_ns = at(ring, first);
+	if (c->queries)
+		return (uint32_t)count - first;
+	return (uint32_t)__builtin_popcount(h->unused_then >> (first - first_kept(count)));
+}
+
+/* No more often than its pool grew: a dial after an end pays for that end. */
+static void overtake(const struct history *h, const struct past *past, struct conn *c)
+{
+	int32_t grown = past->at_rest ? h->balance_then - past->balance : 0;
+	uint32_t times = 0;
+
+	c->overtaken_ns = 0;
+	if (grown > 0)
+		times = passed_by(h, c, &c->overtaken_ns);
+	c->overtaken = times < (uint32_t)grown || !times ? times : (uint32_t)grown;
+}
+
+static bool is_at_rest(const struct conn *c)
+{
+	return c->activity == ACTIVITY_IDLE && c->queries && !c->uncertain &&
+	       c->evidence == EVIDENCE_WIRE && c->tcp_state == TCP_STATE_ESTABLISHED;
+}
+
+static void mark(struct history *h, const struct conn *c)
+{
+	uint32_t base = first_kept(h->used_count);
+	uint32_t first = first_from(h->used_ns, h->used_count, c->overtaken_ns) - base;
+	uint32_t born = first_from(h->used_ns, h->used_count, c->opened_ns + 1) - base;
+
+	if (h->overtaken[first] < UINT16_MAX)
+		h->overtaken[first]++;
+	if (first < h->rested_at[born])
+		h->rested_at[born] = (uint8_t)first;
+}
+
+static void mark_unused(struct history *h, const struct conn *c)
+{
+	uint32_t n = first_from(h->unused_ns, h->unused_count, c->opened_ns);
+
+	if (n < h->unused_count && at(h->unused_ns, n) == c->opened_ns)
+		h->unused_open |= 1U << (n - first_kept(h->unused_count));
+}
+
+/* How long the new ones were worked with, for the growth of a pool. */
+static void note_new(struct history *h, const struct conn *c, uint64_t now_ns)
+{
+	if (c->adopted || elapsed_ns(c->opened_ns, now_ns) >= HISTORY_NEW_NS)
+		return;
+	h->new_count++;
+	h->new_lives_ns += elapsed_ns(c->opened_ns, c->last_ns);
+	if (c->opened_ns < h->new_from_ns)
+		h->new_from_ns = c->opened_ns;
+	if (c->last_ns > h->new_until_ns)
+		h->new_until_ns = c->last_ns;
+}
+
+static void move_span(struct history *h, uint64_t now_ns)
+{
+	uint64_t span = now_ns / SPAN_NS;
+
+	if (!h->begun_ns) {
+		h->begun_ns = now_ns;
+		h->span = span;
+	}
+	if (span > h->span + OPEN_SPANS)
+		h->span = span - OPEN_SPANS;
+	while (h->span < span) {
+		h->span++;
+		h->open[h->span % OPEN_SPANS] = 0;
+		h->thrown[h->span % THROWN_SPANS] = (struct thrown){ 0 };
+	}
+}
+
+/* What was seen at the last look is judged now: slots are not in the order of time. */
+static void judge_fresh(struct history *h)
+{
+	uint32_t base = first_kept(h->unused_count);
+
+	for (uint32_t i = 0; i < h->fresh_count; i++)
+		judge(h, &h->fresh[i]);
+	h->fresh_count = 0;
+	h->unused_then = h->unused_open >> (first_kept(h->unused_count) - base);
+	h->unused_open = 0;
+}
+
+void history_begin(struct history *h, uint64_t now_ns)
+{
+	move_span(h, now_ns);
+	judge_fresh(h);
+	h->balance_then = h->balance;
+	memset(h->rested_at, 0xff, sizeof(h->rested_at));
+	memset(h->overtaken, 0, sizeof(h->overtaken));
+	h->new_count = 0;
+	h->new_lives_ns = h->new_until_ns = 0;
+	h->new_from_ns = now_ns;
+}
+
+static void note_rest(struct history *h, struct past *past, const struct conn *c)
+{
+	uint64_t idle_ns = elapsed_ns(past->last_ns, c->last_ns);
+
+	if (past->last_ns == c->last_ns) {
+		if (!past->at_rest)
+			past->balance = h->balance_then;
+		past->at_rest = true;
+		return;
+	}
+	if (c->overtaken && past->used && idle_ns > h->woke_after_ns)
+		h->woke_after_ns = idle_ns;
+	past->last_ns = c->last_ns;
+	past->at_rest = false;
+}
+
+void history_take(struct history *h, struct past *past, struct conn *c, uint64_t now_ns)
+{
+	if (past->cookie != c->cookie) {
+		*past = (struct past){ .cookie = c->cookie };
+		h->balance++;
+	}
+	note_rest(h, past, c);
+	if (!past->settled)
+		settle(h, past, c, now_ns);
+	past->used = c->queries > 0;
+	overtake(h, past, c);
+	if (c->overtaken && is_at_rest(c))
+		mark(h, c);
+	if (past->settled && !c->queries)
+		mark_unused(h, c);
+	note_new(h, c, now_ns);
+}
+
+void history_end(struct history *h, uint32_t open)
+{
+	uint16_t *most = &h->open[h->span % OPEN_SPANS];
+
+	if (open > *most)
+		*most = open < UINT16_MAX ? (uint16_t)open : UINT16_MAX;
+}
+
+void history_ended(struct history *h, const struct past *past, const struct ended *e,
+		   uint64_t now_ns)
+{
+	struct thrown *t;
+
+	move_span(h, now_ns);
+	t = &h->thrown[h->span % THROWN_SPANS];
+	if (t->ended < UINT16_MAX)
+		t->ended++;
+	if (t->brief < t->ended)
+		t->brief += !e->adopted && e->queries && e->queries <= BRIEF_MOST &&
+		    elapsed_ns(e->opened_ns, e->last_ns) < BRIEF_NS;
+	if (past->cookie != e->cookie)
+		return;
+	h->balance--;
+	if (past->settled) {
+		h->owed++;
+		h->owed_ns = now_ns;
+	}
+}
+
+/* ---- what may be asked */
+
+uint32_t history_chain(const struct history *h, uint64_t from_ns, uint64_t until_ns)
+{
+	uint32_t base = first_kept(h->used_count), kept = (uint32_t)h->used_count - base;
+	uint32_t limit = first_from(h->used_ns, h->used_count, until_ns + 1) - base;
+	/* One that was born at occasion n is marked at n + 1. */
+	uint32_t from = from_ns ? first_from(h->used_ns, h->used_count, from_ns) - base + 1 : 0;
+	uint32_t length = 0;
+
+	while (from <= kept) {
+		uint32_t next = kept;
+
+		for (uint32_t i = from; i <= kept; i++)
+			if (h->rested_at[i] < next)
+				next = h->rested_at[i];
+		if (next >= limit)
+			break;
+		length++;
+		from = next + 1;
+	}
+	return length;
+}
+
+uint32_t history_overtaken(const struct history *h, uint64_t until_ns)
+{
+	uint32_t base = first_kept(h->used_count), n = 0;
+	uint32_t limit = first_from(h->used_ns, h->used_count, until_ns + 1) - base;
+
+	for (uint32_t i = 0; i < limit; i++)
+		n += h->overtaken[i];
+	return n;
+}
+
+uint32_t history_open_before(const struct history *h, uint64_t before_ns)
+{
+	uint64_t until = before_ns / SPAN_NS;
+	uint32_t most = 0;
+
+	for (uint64_t i = 0; i < OPEN_SPANS && i < h->span; i++) {
+		uint16_t open = h->open[(h->span - i) % OPEN_SPANS];
+
+		if (h->span - i < until && open > most)
+			most = open;
+	}
+	return most;
+}
+
+void history_thrown(const struct history *h, uint64_t from_ns, uint64_t until_ns,
+		    uint32_t *ret_ended, uint32_t *ret_brief)
+{
+	uint32_t ended = 0, brief = 0;
+
+	for (uint64_t i = 0; i < THROWN_SPANS && i < h->span; i++) {
+		const struct thrown *t = &h->thrown[(h->span - i) % THROWN_SPANS];
+		uint64_t begin_ns = (h->span - i) * SPAN_NS;
+
+		if (begin_ns < from_ns || begin_ns >= until_ns)
+			continue;
+		ended += t->ended;
+		brief += t->brief;
+	}
+	*ret_ended = ended;
+	*ret_brief = brief;
+}
