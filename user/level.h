@@ -8,6 +8,7 @@
 #ifndef PLIMSOLL_LEVEL_H
 #define PLIMSOLL_LEVEL_H
 
+#include "conn.h"
 #include "level/history.h"
 
 /* What one of a pool's own objects says (an sql.DB), and what it was told. */

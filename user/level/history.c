@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <string.h>
 
-#include "level/history.h"
+#include "level.h"
 
 #define LAG_NS	    (250 * NS_PER_MS)	/* from "there is none idle" to connect(): names to look up */
 #define SETTLED_NS  (250 * NS_PER_MS)	/* of silence, and what is said at first was said */

@@ -17,8 +17,13 @@
 #ifndef PLIMSOLL_LEVEL_HISTORY_H
 #define PLIMSOLL_LEVEL_HISTORY_H
 
-#include "conn.h"
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "lib/clock.h"
+
+struct conn;
+struct ended;
 
 #define OCCASIONS    32
 #define FRESH	     8
