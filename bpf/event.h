@@ -204,6 +204,8 @@ enum rec_type {
 	REC_STALLED = 3,	/* struct rec_stalled */
 	REC_GO_HANDLE = 8,	/* struct rec_go_handle */
 	REC_OPAQUE = 9,		/* struct rec_hdr: encrypted or compressed from here on */
+	REC_CANCEL = 16,	/* struct rec_cancel */
+	REC_LISTEN = 17,	/* struct rec_hdr: it waits for notifications from here on */
 	REC_DATABASE = 20,	/* struct rec_startup: the command that changed it; empty: not known */
 };
 
@@ -283,6 +285,20 @@ struct go_handle_key {
 	__u64 address;
 };
 
+/*
+ * Somebody asks a PostgreSQL server to give up what `backend_pid` does for him, by a
+ * connection of its own (the header's).
+ */
+struct rec_cancel {
+	struct rec_hdr hdr;
+	__u32 backend_pid;
+	__u32 tgid;		/* who asks */
+	__u8 raddr[16];		/* of the server, as in the slot */
+	__u16 rport;
+	__u16 pad[3];
+};
+
+_Static_assert(sizeof(struct rec_cancel) == 64, "rec_cancel is ABI");
 _Static_assert(sizeof(struct rec_hdr) == 32, "rec_hdr is ABI");
 _Static_assert(sizeof(struct rec_startup) == 40 + STARTUP_MAX, "rec_startup is ABI");
 _Static_assert(sizeof(struct rec_closed) == 40, "rec_closed is ABI");

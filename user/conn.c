@@ -204,6 +204,14 @@ static bool is_uncertain(const struct slot *s)
 	return s->phase == PHASE_ADOPTED;
 }
 
+/* COPY sends such parts too, but not before the server has said to go on. */
+static bool is_half_asked(const struct conn *c, const struct slot *s)
+{
+	return s->phase == PHASE_READY && s->protocol == WIRE_POSTGRESQL && s->pending &&
+	       !is_uncertain(s) && (int32_t)(s->tx_msg - s->tx_next) > 0 &&
+	       s->rx_bytes == c->rest_rx_bytes;
+}
+
 static enum activity activity_of(const struct slot *s)
 {
 	if (s->phase < PHASE_READY)
@@ -270,6 +278,9 @@ static void refresh(struct conn *c, const struct slot *s)
 	if (c->said != ACTIVITY_FAILED_TXN)
 		c->defused_rx_bytes = 0;
 	conn_queues_settle(c);
+	if (c->said >= ACTIVITY_IDLE && c->said != ACTIVITY_BUSY)
+		c->rest_rx_bytes = s->rx_bytes;
+	c->half_asked = is_half_asked(c, s);
 }
 
 static void read_startup(struct conn *c, const struct rec_startup *r)
@@ -328,6 +339,18 @@ static void apply_startup(struct conns *t, const struct rec_startup *r)
 		t->early[r->hdr.slot % EARLY_STARTUPS] = *r;
 }
 
+/* Who else gives the same number at the same server is not told to give up. */
+static void apply_cancel(struct conns *t, const struct rec_cancel *r)
+{
+	struct addr server = { .port = r->rport };
+
+	memcpy(server.ip, r->raddr, sizeof(server.ip));
+	conns_for_each(t, c)
+		if (c->backend_pid == r->backend_pid && c->pid == r->tgid &&
+		    addr_equal(&c->remote, &server))
+			c->cancelled_ns = r->hdr.ts_ns;
+}
+
 void conns_apply_record(struct conns *t, const struct rec_hdr *rec, size_t len)
 {
 	const struct rec_startup *startup = (const struct rec_startup *)rec;
@@ -350,6 +373,14 @@ void conns_apply_record(struct conns *t, const struct rec_hdr *rec, size_t len)
 	case REC_STALLED:
 		if (rec->len >= sizeof(*stalled))
 			conns_apply_queues(t, &stalled->queues, rec->ts_ns);
+		break;
+	case REC_LISTEN:
+		if (is_about(rec, c))
+			c->listens = true;
+		break;
+	case REC_CANCEL:
+		if (rec->len >= sizeof(struct rec_cancel))
+			apply_cancel(t, (const struct rec_cancel *)rec);
 		break;
 	case REC_CLOSED:
 		if (rec->len < sizeof(*closed) || !is_about(rec, c))

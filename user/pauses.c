@@ -3,7 +3,7 @@
  * Who cannot run.
  *
  * Nobody is looked at but the owners of connections that are silent for long enough to
- * become findings soon: each second where one is in use, every ten where all lie idle.
+ * become findings soon: each second where one is in use, every ten where none is.
  * Between two looks a process may have been stopped at any moment, so a time between
  * two looks that began or ended in a stop counts as one altogether; and of a process that
  * is first seen stopped nobody knows since when: all of the silence is laid to the stop.
@@ -27,9 +27,7 @@
 #define STEP_NS	      NS_PER_S
 #define STEP_LEAST_NS (100 * NS_PER_MS)
 #define IDLE_EVERY_NS (10 * NS_PER_S)
-
-#define TICK_NS	      (10 * NS_PER_MS)	/* of proc_stat.cpu_ticks: USER_HZ is 100 */
-#define JAVA_BUSY     10	/* a tenth of the time: on a full machine a collection gets no more */
+#define LOOK_AT_JAVA  20	/* what a look at all threads counts for */
 
 enum want { WANT_NOT, WANT_IDLE, WANT_IN_USE };
 
@@ -126,7 +124,9 @@ static enum want want_for(const struct conn *c, uint64_t least_ns, uint64_t now_
 {
 	if (!c->pid || !conn_is_listed(c) || conn_quiet_ns(c, now_ns) < least_ns)
 		return WANT_NOT;
-	return c->activity == ACTIVITY_IDLE ? WANT_IDLE : WANT_IN_USE;
+	/* Of one whose state is not known (encrypted, adopted) nothing is said in a hurry either. */
+	return c->activity == ACTIVITY_IDLE || c->activity == ACTIVITY_UNKNOWN ? WANT_IDLE :
+										 WANT_IN_USE;
 }
 
 /* Whom to look at. */
@@ -163,13 +163,12 @@ static void drop(struct pauses *p, struct process *owner)
 static bool is_collecting(struct process *owner, const struct proc_stat *st, uint64_t now_ns)
 {
 	uint64_t since_ns = elapsed_ns(owner->looked_ns, now_ns);
-	uint64_t ran_ns = (st->cpu_ticks - owner->cpu_ticks) * TICK_NS;
-	bool busy = owner->looked_ns && owner->want == WANT_IN_USE && ran_ns * JAVA_BUSY >= since_ns;
+	bool moved = !owner->looked_ns || st->cpu_ticks != owner->cpu_ticks;
 	struct jvm_times before = owner->times;
 	bool had_times = owner->has_times;
 
 	owner->cpu_ticks = st->cpu_ticks;
-	owner->has_times = busy && strcmp(st->comm, "java") == 0 &&
+	owner->has_times = moved && owner->want == WANT_IN_USE && strcmp(st->comm, "java") == 0 &&
 			   !jvm_times(owner->pid, &owner->times);
 	return had_times && owner->has_times && jvm_is_collecting(&before, &owner->times, since_ns);
 }
@@ -219,7 +218,8 @@ static bool look_at_some(struct pauses *p, uint64_t step_ns, uint64_t now_ns)
 		} else if (looks < most && is_due(owner, step_ns, now_ns)) {
 			look(p, owner, now_ns);
 			counts |= owner->counts;
-			if (++looks == most)
+			looks += owner->has_times ? LOOK_AT_JAVA : 1;
+			if (looks >= most)
 				p->next = (uint32_t)(owner - p->table) + 1;
 		}
 	}

@@ -479,6 +479,7 @@ static void a_pool_s_finding_lives_as_a_connection_s(void **state)
 	(void)leak(w, 1, START);
 	assert_string_equal(run(w, 2), "S");
 	assert_true(finding_is_of_pool(&w->last));
+	assert_true(conn_is_listed(&w->last.conn));
 	assert_int_equal(w->last.conn.pid, 4711);
 	assert_string_equal(w->last.conn.id, "");
 	memcpy(id, w->last.id, sizeof(id));

@@ -49,7 +49,7 @@ static bool check_pool(const struct pool *p, const struct detector_conf *base, c
 	const struct conf *own = conf;
 	uint32_t ended, brief;
 
-	if (p->history.begun_ns > from_ns)
+	if (p->forwards || p->history.begun_ns > from_ns)
 		return false;
 	for (int i = 0; i < 3; i++)
 		if (!throws(&p->history, from_ns + i * window_ns / 3,
