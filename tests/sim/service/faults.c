@@ -52,12 +52,28 @@ static void failover(void)
 	lose_all(e, 0.7);
 }
 
+/* A server closes what has been idle for too long for it, or is shut down in good order. */
+static void farewell(void)
+{
+	struct endpoint *e = any_endpoint();
+
+	look_closely(sim_now_ns, sim_now_ns + 10 * NS_PER_S);
+	socks_for_each(s) {
+		struct link *l = s->link;
+
+		if (s->endpoint != e || !l || l->state != LINK_FREE || l->dead)
+			continue;
+		kernel_fin(s);
+		pool_lose(l, chance(0.5));
+	}
+}
+
 static void partition(void)
 {
 	uint64_t lasts_ns = chance_skewed(20 * NS_PER_S, 1.5);
 
-	look_closely(sim_now_ns, sim_now_ns + 20 * NS_PER_S);
-	look_closely(sim_now_ns + lasts_ns - NS_PER_S, sim_now_ns + lasts_ns + 10 * NS_PER_S);
+	look_closely(sim_now_ns, sim_now_ns + 10 * NS_PER_S);
+	look_closely(sim_now_ns + lasts_ns - NS_PER_S, sim_now_ns + lasts_ns + 5 * NS_PER_S);
 	pools_cut(any_endpoint(), sim_now_ns + lasts_ns);
 }
 
@@ -66,7 +82,7 @@ static void loss(void)
 	struct endpoint *e = any_endpoint();
 
 	e->lossy_until_ns = sim_now_ns + chance_skewed(MINUTE, 1);
-	look_closely(sim_now_ns, sim_now_ns + 20 * NS_PER_S);
+	look_closely(sim_now_ns, sim_now_ns + 5 * NS_PER_S);
 	socks_for_each(s) {
 		if (s->endpoint != e || !chance(0.3) || !s->link || s->link->state != LINK_LENT)
 			continue;
@@ -129,10 +145,10 @@ static void attention(void)
 }
 
 static const struct fault faults[] = {
-	{ "attention", 6, attention }, { "burst", 60, burst },	 { "crash", 0.5, crash },
+	{ "attention", 3, attention }, { "burst", 60, burst },	 { "crash", 0.5, crash },
 	{ "deploy", 20, deploy },      { "failover", 0.5, failover }, { "freeze", 6, freeze },
 	{ "loss", 8, loss },	       { "partition", 4, partition }, { "records", 1, records },
-	{ "restart", 0.7, restart },
+	{ "restart", 0.7, restart },   { "farewell", 1, farewell },
 };
 
 static void on_fault(void *who, uint64_t tag)

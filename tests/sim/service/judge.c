@@ -139,12 +139,23 @@ void judge_leak(const char *kind, struct client_pool *p, struct link *link)
 	watch(l);
 }
 
+/* A pattern shows by many things that happen; each look counts. */
+static void on_watch(void *who, uint64_t minutes)
+{
+	struct leak *l = who;
+
+	if (l->over || l->confirmed || !minutes)
+		return;
+	look_closely(sim_now_ns, sim_now_ns + MINUTE);
+	happen_at(sim_now_ns + MINUTE, on_watch, l, minutes - 1);
+}
+
 void judge_pool_leak(const char *kind, struct client_pool *p)
 {
 	p->leak = add(kind, p);
 	if (tells)
 		say("leak %s begins on %s %u", kind, p->comm, p->process->pid);
-	look_closely(sim_now_ns, sim_now_ns + MINUTE);
+	on_watch(p->leak, 15);
 }
 
 void judge_evident(struct leak *l)
@@ -171,16 +182,19 @@ void judge_lost_sight(void)
 
 /* ---- findings */
 
+/* Of several that look like one from outside, the one that leaks. */
 static struct client_pool *pool_of(const struct finding *f)
 {
+	struct client_pool *found = NULL;
+
 	for (size_t i = 0; i < pools_count(); i++) {
 		struct client_pool *p = pools_get(i);
 
-		if (p->runs && p->process->pid == f->conn.pid &&
+		if (p->runs && p->process->pid == f->conn.pid && (!found || p->leak) &&
 		    addr_equal(&p->endpoint->addr, &f->conn.remote))
-			return p;
+			found = p;
 	}
-	return NULL;
+	return found;
 }
 
 static void note_confirmed(struct leak *l, struct tally *score)

@@ -299,6 +299,12 @@ void kernel_busy(struct sock *s, uint64_t since_ns)
 	s->slot.pending = 1;
 }
 
+void kernel_half_ask(struct sock *s)
+{
+	kernel_busy(s, sim_now_ns);
+	s->slot.tx_msg = s->slot.tx_next + 1000;
+}
+
 /* The thread is found again by a request that was seen, and its whole answer. */
 static void find_thread(struct sock *s, uint64_t asked_ns)
 {
@@ -320,6 +326,7 @@ void kernel_rest(struct sock *s, char status, uint64_t asked_ns, uint64_t since_
 		return;
 	s->slot.flags &= (uint8_t)~(SLOT_BUSY | SLOT_EDGE);
 	s->slot.pending = 0;
+	s->slot.tx_msg = s->slot.tx_next;
 	s->slot.status = (uint8_t)status;
 	if (s->slot.protocol == WIRE_POSTGRESQL)
 		s->slot.answered = (uint32_t)s->slot.rx_bytes;

@@ -73,6 +73,9 @@ void kernel_count(struct sock *s, uint64_t n, uint32_t asked_bytes, uint32_t ans
 void kernel_busy(struct sock *s, uint64_t since_ns);
 void kernel_rest(struct sock *s, char status, uint64_t asked_ns, uint64_t since_ns, uint64_t txn_ns);
 
+/* Half of a request was sent, the server waits for the rest. */
+void kernel_half_ask(struct sock *s);
+
 /* Bytes of an answer under way, or that nobody asked for. */
 void kernel_trickle(struct sock *s, uint32_t bytes, uint64_t last_ns);
 

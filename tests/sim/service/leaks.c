@@ -118,6 +118,19 @@ static bool unread(const char *kind)
 	return leave(l, kind);
 }
 
+/* A thread that ends while it sends. */
+static bool stuck(const char *kind)
+{
+	struct link *l = pick();
+
+	if (!l || l->pool->endpoint->wire != WIRE_POSTGRESQL)
+		return false;
+	pool_leak(l);
+	kernel_rest(l->sock, 'I', sim_now_ns, sim_now_ns, 0);
+	kernel_half_ask(l->sock);
+	return leave(l, kind);
+}
+
 static void on_give_up(void *who, uint64_t gen)
 {
 	struct link *l = who;
@@ -195,9 +208,10 @@ void pool_lost(struct link *l)
 	/* Dialled when the one lost before lay idle: now it shows. */
 	if (l->opened_ns > p->lost_ns) {
 		p->lost_ns = sim_now_ns;
-		p->chain++;
+		p->lost_open[p->chain++ % 8] = p->open;
 	}
-	if (p->chain >= EVIDENT)
+	/* Lost ones that only take the place of others do not show from outside. */
+	if (p->chain > EVIDENT && p->open >= p->lost_open[(p->chain - 1 - EVIDENT) % 8] + EVIDENT)
 		judge_evident(p->leak);
 }
 
@@ -250,13 +264,11 @@ static void on_loop(void *who, uint64_t gen)
 	struct client_pool *p = who;
 	struct link *l;
 
-	if (p->gen != gen || !p->leak || p->lost == 90)
+	if (p->gen != gen || !p->leak || p->open >= p->max_open + 80)
 		return;
 	l = pool_dial(p, true);
-	if (l) {
+	if (l)
 		l->leak = p->leak;
-		p->lost++;
-	}
 	happen_at(sim_now_ns + chance_between(100, 300) * NS_PER_MS, on_loop, p, gen);
 }
 
@@ -280,11 +292,39 @@ static bool growth(const char *kind)
 	return true;
 }
 
+/* The pool is gone, or too small: a connection for each question. */
+static void on_question(void *who, uint64_t gen)
+{
+	struct client_pool *p = who;
+
+	if (p->gen != gen || !p->leak)
+		return;
+	if (!p->process->frozen_ns)
+		pool_want(p);
+	happen_at(sim_now_ns + chance_between(100, 300) * NS_PER_MS, on_question, p, gen);
+}
+
+static bool churn(const char *kind)
+{
+	struct client_pool *p = pick_pool();
+
+	if (!p)
+		return false;
+	begin_on_pool(p, kind);
+	p->had_idle = p->max_idle;
+	p->max_idle = 0;
+	p->work = one_question;
+	judge_evident(p->leak);
+	on_question(p, p->gen);
+	return true;
+}
+
 static const struct leak_kind kinds[] = {
 	{ "idle-in-txn", 1, idle_in_txn }, { "close-wait", 0.5, close_wait },
 	{ "unread", 0.5, unread },	   { "half-dead", 0.5, half_dead },
-	{ "shared", 0.5, shared },	   { "held", 0.5, held },
-	{ "unused", 0.5, unused },	   { "growth", 0.5, growth },
+	{ "shared", 0.5, shared },	   { "held", 0.06, held },
+	{ "unused", 0.06, unused },	   { "growth", 0.06, growth },
+	{ "stuck", 0.5, stuck },	   { "churn", 0.06, churn },
 };
 
 static double per_day;

@@ -2,7 +2,7 @@
 /*
  * When the observer looks.  The daemon does so every 100 to 400 ms; 73 days of that
  * are too much to compute, and most of it shows nothing new.  So it looks here every 10
- * to 50 s in quiet times, every 100 ms for two seconds after a suspicion, as the daemon
+ * to 50 s in quiet times, every 100 ms for half a second after a suspicion, as the daemon
  * does, and every 100 to 400 ms in stretches that somebody asks for.
  */
 #ifndef PLIMSOLL_SIM_LOOK_H

@@ -100,7 +100,9 @@ struct client_pool {
 	uint32_t open, idle_count, dialling, waiting;	/* dialling: for the pool itself */
 	struct leak *leak;	/* that the whole pool has */
 	double loses;		/* the share of its jobs that do not give back */
+	uint32_t had_idle;	/* max_idle before it churned, or 0 */
 	uint32_t lost, chain;	/* so many, and so many one after another */
+	uint32_t lost_open[8];	/* how many were open at each of the latter */
 	uint64_t lost_ns;	/* the last of the chain */
 	uint64_t started_ns;
 };

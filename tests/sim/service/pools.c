@@ -77,6 +77,9 @@ static void forgive(struct client_pool *p)
 	p->leak = NULL;
 	p->work = NULL;
 	p->loses = 0;
+	if (p->had_idle)
+		p->max_idle = p->had_idle;
+	p->had_idle = 0;
 	p->lost = p->chain = 0;
 	p->lost_ns = 0;
 }

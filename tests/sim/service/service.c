@@ -53,7 +53,7 @@ static uint64_t pause_ns(void)
 {
 	findings_for_each(&engine.detect, f)
 		if (f->state == FINDING_SUSPECT &&
-		    elapsed_ns(f->suspected_ns, sim_now_ns) < 2 * NS_PER_S)
+		    elapsed_ns(f->suspected_ns, sim_now_ns) < NS_PER_S / 2)
 			return 100 * NS_PER_MS;
 	if (sim_now_ns < close_until_ns || always_closely)
 		return chance_between(100, 400) * NS_PER_MS;
