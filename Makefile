@@ -38,7 +38,10 @@ else
 endif
 
 # The maps' definitions first: the linker resolves what refers to them backwards.
-BPF     := bpf/maps.bpf.c $(filter-out bpf/maps.bpf.c,$(wildcard bpf/*.bpf.c))
+DEFINE  := bpf/maps.bpf.c bpf/statement.bpf.c
+BPF     := $(DEFINE) $(filter-out $(DEFINE),$(wildcard bpf/*.bpf.c))
+# Those for Unix sockets are an object of their own, which shares the facts.
+BPFUNIX := $(DEFINE) $(wildcard bpf/unix/*.bpf.c)
 SOURCES := $(wildcard user/*.c user/*/*.c)
 # The entry points are in one program each, the command line in plimsoll and in
 # tests; everything else is in all of them.
@@ -49,10 +52,11 @@ READERS := $(wildcard user/symbols/*.c)
 SHARED  := $(filter-out $(MAINS) $(CLI) $(READERS),$(SOURCES))
 UNIT    := $(wildcard tests/unit/test_*.c)
 SIM     := $(wildcard tests/sim/*.c)
+SERVICE := $(wildcard tests/sim/service/*.c tests/sim/service/family/*.c)
 CLIENTS := $(wildcard tests/e2e/clients/*.c)
 FUZZERS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_SECONDS ?= 60
-TESTS   := $(UNIT:tests/%.c=$(B)/tests/%) $(if $(SIM),$(B)/tests/sim/replay)
+TESTS   := $(UNIT:tests/%.c=$(B)/tests/%) $(B)/tests/sim/replay $(B)/tests/sim/service/service
 obj      = $(patsubst %.c,$(B)/%.o,$(1))
 
 all: $(B)/plimsolld $(B)/plimsoll $(B)/plimsoll-symbols
@@ -63,7 +67,7 @@ $(B)/.setup: scripts/setup.sh scripts/packages
 	$(Q)mkdir -p $(@D) && touch $@
 
 # Rewritten only when a source file comes or goes, or a flag changes.
-INPUTS = $(BPF) $(SOURCES) $(UNIT) $(SIM) $(CC) $(CFLAGS) $(HARDEN) $(WARN) $(CPPFLAGS) $(BPFFLAGS)
+INPUTS = $(BPF) $(BPFUNIX) $(SOURCES) $(UNIT) $(SIM) $(SERVICE) $(CC) $(CFLAGS) $(HARDEN) $(WARN) $(CPPFLAGS) $(BPFFLAGS)
 $(B)/inputs: FORCE
 	@mkdir -p $(B)
 	@echo '$(INPUTS)' | cmp -s - $@ || echo '$(INPUTS)' > $@
@@ -81,7 +85,7 @@ $(B)/plimsoll-symbols: $(call obj,user/symbols.c $(READERS)) $(B)/inputs
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(filter %.o,$^) $(READLIBS) -o $@
 
-$(B)/%.o: %.c $(B)/inputs | $(B)/.setup $(B)/plimsoll.skel.h
+$(B)/%.o: %.c $(B)/inputs | $(B)/.setup $(B)/plimsoll.skel.h $(B)/unix.skel.h
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu11 $(CPPFLAGS) $(WARN) $(CFLAGS) $(HARDEN) -MMD -MP -c $< -o $@
@@ -97,6 +101,11 @@ $(B)/plimsoll.skel.h: $(patsubst bpf/%.bpf.c,$(B)/bpf/%.bpf.o,$(BPF))
 	$(Q)$(BPFTOOL) gen object $(B)/plimsoll.linked.o $^
 	$(Q)$(BPFTOOL) gen skeleton $(B)/plimsoll.linked.o name plimsoll_bpf > $@
 
+$(B)/unix.skel.h: $(patsubst bpf/%.bpf.c,$(B)/bpf/%.bpf.o,$(BPFUNIX))
+	$(call say,SKEL,$@)
+	$(Q)$(BPFTOOL) gen object $(B)/unix.linked.o $^
+	$(Q)$(BPFTOOL) gen skeleton $(B)/unix.linked.o name unix_bpf > $@
+
 $(B)/tests/unit/%: $(B)/tests/unit/%.o $(call obj,$(CLI) $(SHARED))
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(filter %.o,$^) $(LDLIBS) -lcmocka -o $@
@@ -107,20 +116,35 @@ $(B)/tests/sim/replay: $(call obj,$(SIM) $(SHARED))
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(filter %.o,$^) $(LDLIBS) -o $@
 
+# The simulator is the engine with its edges put aside, and without those that lie outside
+# of it: what would ask the kernel, the clock, the disk or a process asks tests/sim/service/edge*.c.
+EDGES := $(shell sed -n 's/^EDGE.[^,]*, \([a-z_]*\),.*/\1/p' tests/sim/service/edge*.c)
+OUTSIDE := $(foreach x,events gopools culprits ask control drive,user/$(x).c user/$(x)/%)
+$(call obj,$(SERVICE)): CPPFLAGS += -Itests/sim/service
+$(B)/tests/sim/service/service: $(call obj,$(SERVICE) $(filter-out $(OUTSIDE),$(SHARED)))
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(EDGES:%=-Wl,--wrap=%) $(filter %.o,$^) $(LDLIBS) -o $@
+
 tests: $(TESTS)
 
 CLIENT_LIB := -lpq
 
 # Applications for the end-to-end tests, and what measures; none of our code in the
 # former, so they are built without our flags.
-clients: $(CLIENTS:%.c=$(B)/%) $(addprefix $(B)/tests/e2e/clients/,leak_go pool_go truth_go \
-	pool_go_stripped pool_go_pie LeakJdbc.class TruthHikari.class node/node_modules/mysql2)
+clients: $(CLIENTS:%.c=$(B)/%) $(addprefix $(B)/tests/e2e/clients/,leak_mariadb_static leak_go \
+	pool_go pool_go_stripped pool_go_pie truth_go LeakJdbc.class TruthHikari.class \
+	node/node_modules/mysql2)
 $(B)/tests/e2e/clients/%: tests/e2e/clients/%.c | $(B)/.setup
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -I/usr/include/postgresql $(WARN) -O2 -g $< \
 		$(CLIENT_LIB) -lpthread -o $@
-$(B)/tests/e2e/clients/leak_mariadb $(B)/tests/e2e/clients/truth_libmariadb: CLIENT_LIB := -lmariadb
+$(addprefix $(B)/tests/e2e/clients/,leak_mariadb truth_libmariadb): CLIENT_LIB := -lmariadb
+$(B)/tests/e2e/clients/leak_mariadb_static: tests/e2e/clients/leak_mariadb.c | $(B)/.setup
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE $(WARN) -O2 -g $< -Wl,-Bstatic -lmariadb -Wl,-Bdynamic \
+		-lssl -lcrypto -lz -lm -lpthread -o $@
 
 BENCH := $(patsubst %.c,$(B)/%.o,$(wildcard tests/bench/*.c))
 $(BENCH): CPPFLAGS += -I/usr/include/postgresql
@@ -184,6 +208,18 @@ $(B)/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(call obj,$(SHARED))
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) -fsanitize=fuzzer $(LDFLAGS) $(filter %.o,$^) $(LDLIBS) -o $@
 
+# A service on a virtual clock, twice for each seed: healthy, and leaking while repairs are on.
+# One seed again: `make sim SEED=7`.  With sanitizers: `make sim SAN=1 B=build/san`.
+SEEDS ?= 10
+DAYS  ?= 7
+sim: $(B)/.setup
+	$(Q)$(MAKE) --no-print-directory $(B)/tests/sim/service/service
+	$(Q)failed=; for seed in $(or $(SEED),$(shell seq $(SEEDS))); do \
+		$(B)/tests/sim/service/service --seed $$seed --days $(DAYS) --leaks none && \
+		$(B)/tests/sim/service/service --seed $$seed --days $(DAYS) --fix 2>/dev/null || \
+			failed="$$failed $$seed"; \
+	done; [ -z "$$failed" ] || { echo "seeds that failed:$$failed"; exit 1; }
+
 # How many of the leaks in real drivers and pools are found, and what else is: for MINUTES,
 # with the graces of the default.
 MINUTES ?= 60
@@ -204,7 +240,9 @@ clean:
 	$(Q)rm -rf $(B)
 
 FORCE:
+.PHONY: all setup tests clients check canaries fuzz sim demo bench clean FORCE
+
 .PHONY: all setup tests clients check canaries fuzz truth demo bench clean FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
--include $(patsubst %.o,%.d,$(call obj,$(SOURCES) $(UNIT) $(SIM)) $(BPF:bpf/%.c=$(B)/bpf/%.o))
+-include $(patsubst %.o,%.d,$(call obj,$(SOURCES) $(UNIT) $(SIM) $(SERVICE)) $(patsubst bpf/%.c,$(B)/bpf/%.o,$(BPF) $(BPFUNIX)))

@@ -51,6 +51,7 @@ struct walk {
 	__u8 answer;		/* something of an answer came after the last mark */
 	__u8 copy;		/* the server awaits COPY data */
 	__u8 sync;		/* the last request counted was a Sync */
+	__u8 listens;		/* LISTEN is among what was done */
 	__u8 parsed;		/* preparations that succeeded, up to 2 */
 	__u8 failed;		/* an error is among the answers */
 	__u8 renamed;		/* PREPARE, as a statement, gave a name to what we do not know */
@@ -114,6 +115,14 @@ static __always_inline bool fill_answer(struct answer *a, struct walk *w, struct
 	return answer_read(a, b, w->at.off + kept - w->kept, kept, n);
 }
 
+#define TAG_LIST 0x4c495354
+
+/* CommandComplete: is it LISTEN's?  `n` bytes of it are at `p`. */
+static __always_inline bool is_listen(const __u8 *p, __u32 n, __u32 size)
+{
+	return size == 4 + sizeof("LISTEN") && n >= 9 && be32(p + 5) == TAG_LIST;
+}
+
 /* CommandComplete: is it PREPARE's?  `n` bytes of it are at `p`. */
 static __always_inline bool is_prepare(const __u8 *p, __u32 n, __u32 size)
 {
@@ -130,6 +139,7 @@ static __always_inline void hear_message(struct walk *w, const __u8 *p, __u32 n,
 		break;
 	case 'C':
 		w->renamed |= is_prepare(p, n, size);
+		w->listens |= is_listen(p, n, size);
 		w->answer = 1;
 		break;
 	case 'E':
@@ -448,12 +458,11 @@ static __always_inline void postgresql_lose(struct slot *s, __u32 index)
 static __always_inline void note_tail(struct sk_buff *skb, struct slot *s, const struct segment *g)
 {
 	__u8 tail[8] __attribute__((aligned(8))) = {};	/* Z, four bytes of length, status */
-	struct bpf_dynptr data;
 
 	s->pg.type = MIDST;
-	if (g->here == g->len && g->len >= 6 && !bpf_dynptr_from_skb(skb, 0, &data) &&
-	    !bpf_dynptr_read(tail, 6, &data, g->from + g->len - 6, 0) && tail[0] == 'Z' &&
-	    tail[4] == 5 && !(tail[1] | tail[2] | tail[3]))
+	if (g->here == g->len && g->len >= 6 &&
+	    received_few(skb, tail, 6, g->from + g->len - 6) && tail[0] == 'Z' && tail[4] == 5 &&
+	    !(tail[1] | tail[2] | tail[3]))
 		s->pg.type = 0;
 }
 
@@ -522,6 +531,18 @@ static __always_inline void settle(struct slot *s, int asked, __u32 answered, bo
 	s->pending = open;
 }
 
+static __always_inline void report_listen(struct slot *s, __u32 index)
+{
+	struct rec_hdr *r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
+
+	if (!r) {
+		count(COUNT_RING_FULL);
+		return;
+	}
+	fill_hdr(r, REC_LISTEN, sizeof(*r), index, s);
+	bpf_ringbuf_submit(r, wake_flags());
+}
+
 /* One segment of a conversation in the protocol, after the start-up packet. */
 static __always_inline void converse(struct sock *sk, struct sk_buff *skb, struct slot *s,
 				     __u32 index, const struct segment *g)
@@ -537,6 +558,8 @@ static __always_inline void converse(struct sock *sk, struct sk_buff *skb, struc
 		w = hear(sk, skb, s, index, g, &whole);
 	if (w)
 		answered = w->marks;
+	if (w && w->listens)
+		report_listen(s, index);
 	/* One answer from idle to idle: nothing a count could add. */
 	plain = authenticating || (whole && answered == 1 && before == 'I' && s->status == 'I' &&
 				   !s->pending && !(s->flags & SLOT_UNCOUNTED) &&
@@ -601,6 +624,24 @@ static __always_inline void report_startup(struct sock *sk, struct slot *s, __u3
 	bpf_ringbuf_submit(r, wake_flags());
 }
 
+/* Of a cancel request: whom it is for.  The secret stays here. */
+static __always_inline void report_cancel(struct slot *s, __u32 index, __u32 backend_pid)
+{
+	struct rec_cancel *r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
+
+	if (!r) {
+		count(COUNT_RING_FULL);
+		return;
+	}
+	fill_hdr(&r->hdr, REC_CANCEL, sizeof(*r), index, s);
+	r->backend_pid = backend_pid;
+	r->tgid = s->tgid;
+	__builtin_memcpy(r->raddr, s->raddr, sizeof(r->raddr));
+	r->rport = s->rport;
+	r->pad[0] = r->pad[1] = r->pad[2] = 0;
+	bpf_ringbuf_submit(r, wake_flags());
+}
+
 /*
  * The client spoke first: is it PostgreSQL?  Returns the phase that follows, or
  * PHASE_FREE when it is not, or is the short-lived connection of a cancel.
@@ -610,7 +651,7 @@ static __always_inline __u8 greet(struct sock *sk, struct slot *s, __u32 index)
 	struct buffer *b = own_buffer();
 	__u32 size, code, got;
 
-	got = b ? read_sent(address_of(sk), s->tx_next, 8) : 0;
+	got = b ? read_sent(address_of(sk), s->tx_next, 12) : 0;
 	if (!got) {
 		count(COUNT_STARTUP_LOST);
 		s->flags |= SLOT_EDGE;	/* the answer may still tell */
@@ -626,17 +667,12 @@ static __always_inline __u8 greet(struct sock *sk, struct slot *s, __u32 index)
 	code = be32(b->bytes + 4);
 	if (size == 8 && (code == SSL_REQUEST || code == GSSENC_REQUEST))
 		return PHASE_NEGOTIATE;
+	if (size == 16 && code == CANCEL_REQUEST && got >= 12)
+		report_cancel(s, index, be32(b->bytes + 8));
 	if (code >> 16 != STARTUP_V3_MAJOR || size < 8 || size > 10000)
 		return PHASE_FREE;
 	report_startup(sk, s, index, size);
 	return PHASE_AUTH;
-}
-
-static __always_inline bool first_byte(struct sk_buff *skb, __u32 at, __u8 *ret)
-{
-	struct bpf_dynptr data;
-
-	return !bpf_dynptr_from_skb(skb, 0, &data) && !bpf_dynptr_read(ret, 1, &data, at, 0);
 }
 
 /* HELLO and NEGOTIATE: the bytes that say what will be spoken. */
@@ -649,7 +685,7 @@ static __always_inline __u8 recognise(struct sock *sk, struct sk_buff *skb, stru
 		next = greet(sk, s, index);
 	if (!g->len || next == PHASE_FREE || next == PHASE_AUTH)
 		return next;
-	if (!first_byte(skb, g->from, &said))
+	if (!received_few(skb, &said, 1, g->from))
 		return PHASE_FREE;
 	if (next == PHASE_HELLO)	/* Authentication, to a start-up we could not read */
 		return said == 'R' && s->flags & SLOT_EDGE ? PHASE_AUTH : PHASE_FREE;

@@ -204,6 +204,14 @@ static bool is_uncertain(const struct slot *s)
 	return s->phase == PHASE_ADOPTED;
 }
 
+/* COPY sends such parts too, but not before the server has said to go on. */
+static bool is_half_asked(const struct conn *c, const struct slot *s)
+{
+	return s->phase == PHASE_READY && s->protocol == WIRE_POSTGRESQL && s->pending &&
+	       !is_uncertain(s) && (int32_t)(s->tx_msg - s->tx_next) > 0 &&
+	       s->rx_bytes == c->rest_rx_bytes;
+}
+
 static enum activity activity_of(const struct slot *s)
 {
 	if (s->phase < PHASE_READY)
@@ -270,6 +278,9 @@ static void refresh(struct conn *c, const struct slot *s)
 	if (c->said != ACTIVITY_FAILED_TXN)
 		c->defused_rx_bytes = 0;
 	conn_queues_settle(c);
+	if (c->said >= ACTIVITY_IDLE && c->said != ACTIVITY_BUSY)
+		c->rest_rx_bytes = s->rx_bytes;
+	c->half_asked = is_half_asked(c, s);
 }
 
 static void read_startup(struct conn *c, const struct rec_startup *r)
@@ -328,6 +339,50 @@ static void apply_startup(struct conns *t, const struct rec_startup *r)
 		t->early[r->hdr.slot % EARLY_STARTUPS] = *r;
 }
 
+static bool is_server_named(const struct protocol *p, const char comm[static 16])
+{
+	for (size_t i = 0; i < SERVER_COMMS && p->server_comms[i]; i++)
+		if (strncmp(p->server_comms[i], comm, 16) == 0)
+			return true;
+	return false;
+}
+
+static bool is_socket_of(const struct protocol *p, const char *path)
+{
+	const char *name = strrchr(path, '/');
+
+	return p->unix_name && name && !strncmp(name + 1, p->unix_name, strlen(p->unix_name));
+}
+
+/* Where a Unix socket leads to; of one that is older than we are, also what may be spoken. */
+static void apply_path(struct conn *c, const struct rec_path *r)
+{
+	char path[UNIX_PATH + 1] = "";
+
+	memcpy(path, r->path, UNIX_PATH);
+	c->remote = addr_unix(path);
+	for_each(protocol, it) {
+		bool listens = is_server_named(*it, r->server);
+
+		if (c->protocol || (!listens && !is_socket_of(*it, path)))
+			continue;
+		c->protocol = *it;
+		c->evidence = listens ? EVIDENCE_SERVER : EVIDENCE_PORT;
+	}
+}
+
+/* Who else gives the same number at the same server is not told to give up. */
+static void apply_cancel(struct conns *t, const struct rec_cancel *r)
+{
+	struct addr server = { .port = r->rport };
+
+	memcpy(server.ip, r->raddr, sizeof(server.ip));
+	conns_for_each(t, c)
+		if (c->backend_pid == r->backend_pid && c->pid == r->tgid &&
+		    addr_equal(&c->remote, &server))
+			c->cancelled_ns = r->hdr.ts_ns;
+}
+
 void conns_apply_record(struct conns *t, const struct rec_hdr *rec, size_t len)
 {
 	const struct rec_startup *startup = (const struct rec_startup *)rec;
@@ -343,6 +398,10 @@ void conns_apply_record(struct conns *t, const struct rec_hdr *rec, size_t len)
 		if (rec->len >= sizeof(*startup) && startup->copied <= STARTUP_MAX)
 			apply_startup(t, startup);
 		break;
+	case REC_PATH:
+		if (rec->len >= sizeof(struct rec_path) && is_about(rec, c))
+			apply_path(c, (const struct rec_path *)rec);
+		break;
 	case REC_DATABASE:
 		if (rec->len >= sizeof(*startup) && is_about(rec, c))
 			apply_use(c, startup);
@@ -350,6 +409,14 @@ void conns_apply_record(struct conns *t, const struct rec_hdr *rec, size_t len)
 	case REC_STALLED:
 		if (rec->len >= sizeof(*stalled))
 			conns_apply_queues(t, &stalled->queues, rec->ts_ns);
+		break;
+	case REC_LISTEN:
+		if (is_about(rec, c))
+			c->listens = true;
+		break;
+	case REC_CANCEL:
+		if (rec->len >= sizeof(struct rec_cancel))
+			apply_cancel(t, (const struct rec_cancel *)rec);
 		break;
 	case REC_CLOSED:
 		if (rec->len < sizeof(*closed) || !is_about(rec, c))
@@ -368,19 +435,11 @@ void conns_holders_begin(struct conns *t)
 	t->server_count = 0;
 }
 
-static bool is_server_of(const struct protocol *p, const struct holder *h)
-{
-	for (size_t i = 0; i < SERVER_COMMS && p->server_comms[i]; i++)
-		if (strncmp(p->server_comms[i], h->comm, sizeof(h->comm)) == 0)
-			return true;
-	return false;
-}
-
 /* Who listens tells what is spoken there, to clients on this host. */
 static void apply_listener(struct conns *t, const struct holder *h)
 {
 	for_each(protocol, it) {
-		if (!is_server_of(*it, h) || t->server_count == LOCAL_SERVERS)
+		if (!is_server_named(*it, h->comm) || t->server_count == LOCAL_SERVERS)
 			continue;
 		t->servers[t->server_count++] = (struct local_server){
 			.netns = h->netns,
@@ -544,6 +603,11 @@ void conns_guess_protocols(struct conns *t)
 bool conn_is_listed(const struct conn *c)
 {
 	return c->protocol && c->stage != STAGE_TERMINATED && c->phase > PHASE_HELLO;
+}
+
+bool conn_is_unix(const struct conn *c)
+{
+	return addr_is_unix(&c->remote);
 }
 
 bool conn_is_opaque(const struct conn *c)

@@ -329,15 +329,25 @@ static struct detector_conf base_for(const struct detector_setting *set, const s
 	return base;
 }
 
-static void look_at_conns(const struct run *r, const struct detector_setting *set)
+/* All detectors on one connection, while it is at hand. */
+static void look_at_conns(const struct run *r, const struct detect_conf *conf)
 {
 	conns_for_each(r->conns, c) {
 		const struct pool *p = levels_of(r->levels, c);
-		struct detector_conf base = base_for(set, p);
 		struct symptom s = { 0 };
 
-		if (set->detector->check(c, p, &base, set->own, r->now_ns, &s))
+		for (size_t i = 0; i < conf->count; i++) {
+			const struct detector_setting *set = &conf->settings[i];
+			struct detector_conf base;
+
+			if (!set->base.enabled || set->detector->check_pool)
+				continue;
+			base = base_for(set, p);
+			if (!set->detector->check(c, p, &base, set->own, r->now_ns, &s))
+				continue;
 			take_in(r, set->detector, c, &s, base.grace_ns);
+			s = (struct symptom){ 0 };	/* untouched by those that say no */
+		}
 	}
 }
 
@@ -350,6 +360,7 @@ static struct conn common_of(const struct pool *p)
 		.uid = p->uid,
 		.remote = p->endpoint,
 		.protocol = p->protocol,
+		.phase = PHASE_READY,	/* recognised: to be listed */
 	};
 
 	memcpy(c.user, p->user, sizeof(c.user));
@@ -435,14 +446,10 @@ void detect_run(struct detect *d, const struct detect_conf *conf, const struct c
 {
 	struct run r = { d, t, l, now_ns, changed, arg };
 
-	for (size_t i = 0; i < conf->count; i++) {
-		if (!conf->settings[i].base.enabled)
-			continue;
-		if (conf->settings[i].detector->check_pool)
+	look_at_conns(&r, conf);
+	for (size_t i = 0; i < conf->count; i++)
+		if (conf->settings[i].base.enabled && conf->settings[i].detector->check_pool)
 			look_at_pools(&r, &conf->settings[i]);
-		else
-			look_at_conns(&r, &conf->settings[i]);
-	}
 	findings_for_each(d, f)
 		if (f->seen_ns != now_ns && !f->under_repair && !still_stands(&r, conf, f))
 			retract(&r, f, still_open(t, f));

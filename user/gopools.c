@@ -258,27 +258,35 @@ static void link_conns(struct gopools *g)
 }
 
 /* Whoever has no pool that is known is remembered only as long as he has connections. */
-static void sort_out(struct gopools *g, uint64_t now_ns)
+static void drop_ended(struct gopools *g)
+{
+	for (uint32_t i = 0; i < g->high; i++)
+		if (g->processes[i].pid && !g->processes[i].conns && !lives(&g->processes[i]))
+			drop(g, &g->processes[i]);
+}
+
+static void mark_files(struct gopools *g)
 {
 	for (uint32_t i = 0; i < GO_FILES_MAX; i++)
 		g->files.list[i].used = g->files.list[i].wanted = false;
 	for (uint32_t i = 0; i < g->high; i++) {
-		struct process *p = &g->processes[i];
-		struct go_file *f;
+		const struct process *p = &g->processes[i];
+		struct go_file *f = &g->files.list[p->file % GO_FILES_MAX];
 
-		if (!p->pid)
+		if (!p->pid || p->file == GO_FILE_NONE)
 			continue;
-		if (!p->conns && !lives(p)) {
-			drop(g, p);
-			continue;
-		}
-		if (p->file == GO_FILE_NONE)
-			p->file = go_files_of(&g->files, p->pid, now_ns);
-		if (p->file == GO_FILE_NONE)
-			continue;
-		f = &g->files.list[p->file];
 		f->used = true;
 		f->wanted |= p->conns && (!p->handles || p->apart >= ROUNDS_APART);
+	}
+}
+
+static void find_files(struct gopools *g, uint64_t now_ns)
+{
+	for (uint32_t i = 0; i < g->high; i++) {
+		struct process *p = &g->processes[i];
+
+		if (p->pid && p->file == GO_FILE_NONE)
+			p->file = go_files_of(&g->files, p->pid, now_ns);
 	}
 }
 
@@ -293,7 +301,9 @@ static void look_around(struct gopools *g, uint64_t now_ns)
 	g->look_ns = now_ns;
 	g->opened = opened;
 	link_conns(g);
-	sort_out(g, now_ns);
+	drop_ended(g);
+	mark_files(g);
+	find_files(g, now_ns);
 }
 
 /* False when there is nothing to wait for. */

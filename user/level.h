@@ -8,6 +8,7 @@
 #ifndef PLIMSOLL_LEVEL_H
 #define PLIMSOLL_LEVEL_H
 
+#include "conn.h"
 #include "level/history.h"
 
 /* What one of a pool's own objects says (an sql.DB), and what it was told. */
@@ -68,6 +69,7 @@ struct pool {
 
 	struct pool_word word;
 	uint32_t own_max;	/* the limit it was last known to have; 0: none */
+	bool forwards;		/* each of its connections has a client elsewhere */
 	struct history history;	/* see level/history.h */
 };
 
@@ -112,6 +114,9 @@ struct levels {
 };
 
 #define LEVEL_NONE INDEX_NONE
+
+/* Whether a process of this name forwards what others say, or people at their desks do. */
+bool is_forwarder(const char *comm);
 
 /* Whether `c` belongs to `p`: the same owner, endpoint, protocol, user and database. */
 bool pool_owns(const struct pool *p, const struct conn *c);

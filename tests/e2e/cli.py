@@ -74,11 +74,12 @@ def documents(b):
     wanted = {
         "conns": "id pid comm cgroup protocol local remote user database backend_pid stage activity "
                  "opened_at age_s age_is_lower_bound quiet_s txn_s queries rtt_us rtt_var_ms2 "
-                 "jitter_rate sql trace_id goroutine thread stack findings",
+                 "jitter_rate sql sql_note trace_id language goroutine thread stack stack_at "
+                 "netns findings",
         "pools": "pid comm endpoint protocol database user open in_use idle in_txn wait_count "
                  "wait_s level watermark gear rtt_us rtt_var_ms2 jitter_rate decay_factor findings",
-        "leaks": "id kind conn pid comm state since_s confidence evidence sql trace_id goroutine "
-                 "stack endpoint user database",
+        "leaks": "id kind conn pid comm state since_s confidence evidence sql sql_note trace_id "
+                 "language goroutine stack_at stack endpoint user database",
     }
     for command, keys in wanted.items():
         row = d.ask(command)[0]

@@ -116,7 +116,8 @@ def perf_map(b, app):
 def node(b, driver):
     db = (shared if driver == "node-postgres" else shared_my).get()
     d = daemon.Daemon(b, evidence("transactions"))
-    app = client.Client(b, db, driver, NODE_OPTIONS="--perf-basic-prof")
+    # It also leaves a log where it is started.
+    app = client.Client(b, db, driver, wrap=["env", "-C", b.dir], NODE_OPTIONS="--perf-basic-prof")
     perf_map(b, app)
     app.leak()
     f = tap.wait_for(lambda: [f for f in d.leaks() if f["pid"] == app.pid and f["stack"]], 5,

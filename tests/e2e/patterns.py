@@ -1,7 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Leaks that only a pattern in time shows, in pools of real drivers; and healthy pools."""
 
+import os
+import signal
+import socket
+import struct
+import threading
 import time
+
+import psycopg2
+from psycopg2 import extensions
 
 from lib import client, daemon, server, tap
 from lib.tap import same, true
@@ -12,7 +20,10 @@ detectors:
   held: { grace: 2s }
   unused: { grace: 3s }
   growth: { grace: 2s, connections: 20, window: 5s }
-  churn: { grace: 20s, rate: 60 }
+  churn: { grace: 15s, rate: 60 }
+  stuck: { grace: 2s }
+  cancelled: { grace: 2s }
+  idle-in-txn: { grace: 10min }
 """
 
 
@@ -23,6 +34,10 @@ def begin(b, driver):
 
 def of(d, app, kind):
     return [f for f in d.confirmed(app.pid) if f["kind"] == kind]
+
+
+def taken_back(d, app):
+    return [e for e in d.journal() if e.get("pid") == app.pid and e.get("state") == "retracted"]
 
 
 def none_in(d, app, seconds):
@@ -47,26 +62,27 @@ def held(b, driver):
     idle = {f["conn"] for f in of(d, app, "held")}
     true(all(conns[i]["activity"] == "idle" for i in idle), f"they are idle: {conns}")
     true(len(idle) <= 7, f"{len(idle)} found of seven, and one that works")
-    same(d.ask("status")[0]["regrets"], 0, "regrets")
+    same(taken_back(d, app), [], "regrets")
 
 
-@tap.test("a pool that works, bursts and rests is not found", each=client.POOLS, limit=90)
+@tap.test("a pool that works, bursts and rests, and who listens, is not found", each=client.POOLS, limit=90)
 def healthy(b, driver):
     d, app = begin(b, driver)
     for threads in (4, 10, 16):
         app.must(f"burst {threads} 300")
         app.must("op 20 30")
         none_in(d, app, 3)
-    app.must("op 10 400")
+    app.must("listen 7 400")
+    app.must("op 10 300")
     none_in(d, app, 5)
-    same(d.ask("status")[0]["findings"]["retracted"], 0, "suspicions that were taken back")
+    same(taken_back(d, app), [], "suspicions that were taken back")
 
 
 @tap.test("connections opened and never used are unused, and a pool that only grows grows",
           each=client.POOLS, limit=90)
 def unused(b, driver):
     d, app = begin(b, driver)
-    app.must("op 150 100")
+    app.must("op 125 100")
     app.must("connect 24 150")
     found = tap.wait_for(lambda: of(d, app, "growth"), 5, "the growth")[0]
     b.note(found["evidence"])
@@ -85,12 +101,110 @@ def unused(b, driver):
 @tap.test("connections for one query each are churn", each=client.POOLS, limit=90)
 def churn(b, driver):
     d, app = begin(b, driver)
-    app.must("throw 100 250")
+    for _ in range(3):
+        app.must("throw 32 200")
     found = tap.wait_for(lambda: of(d, app, "churn"), 10, "the churn")[0]
     b.note(found["evidence"])
     same((found["conn"], found["user"], found["database"]), (None, "app", "shop"), "whose")
     refused = d.cli("fix", found["id"], "--with", "close", "--yes")
     same(refused.code, 7, f"a pool is not repaired: {refused.out} {refused.err}")
+
+
+def session(b, pg):
+    """A session spoken by hand: (socket, its local address as we print it)."""
+    s = socket.create_connection(("127.0.0.1", pg.port))
+    b.later(s.close)
+    words = b"user\0postgres\0database\0shop\0\0"
+    s.sendall(struct.pack("!II", 8 + len(words), 196608) + words)
+    ready(s)
+    return s, "127.0.0.1:%d" % s.getsockname()[1]
+
+
+def ready(s):
+    data = b""
+    while data[-6:-1] != b"Z\0\0\0\5":
+        data += s.recv(65536)
+
+
+def message(kind, body):
+    return kind + struct.pack("!I", 4 + len(body)) + body
+
+
+def found_on(d, local, kind=None):
+    ids = {c["id"] for c in d.conns(f"pid={os.getpid()}") if c["local"] == local}
+    return [f for f in d.leaks() if f["conn"] in ids and kind in (None, f["kind"])]
+
+
+@tap.test("half of a request and no more is stuck; slow statements and COPY are not", limit=60)
+def stuck(b):
+    pg = shared.get()
+    d = daemon.Daemon(b, CONFIG)
+    half, half_at = session(b, pg)
+    slow, slow_at = session(b, pg)
+    copy, copy_at = session(b, pg)
+    for s in (half, slow, copy):
+        s.sendall(message(b"Q", b"select 1\0"))
+        ready(s)
+    time.sleep(0.5)     # for a look to see them at rest
+    half.sendall(message(b"Q", b"select 'something long'\0")[:15])
+    slow.sendall(message(b"Q", b"select pg_sleep(12)\0"))
+    copy.sendall(message(b"Q", b"copy account from stdin\0"))
+    true(copy.recv(100)[:1] == b"G", "the server awaits COPY")
+    copy.sendall(message(b"d", b"900\t1\n")[:7])
+    tap.wait_for(lambda: [f for f in found_on(d, half_at, "stuck") if f["state"] == "confirmed"],
+                 5, "the half request")
+    time.sleep(5)
+    same((found_on(d, slow_at), found_on(d, copy_at)), ([], []), "what is merely slow")
+    half.sendall(message(b"Q", b"select 'something long'\0")[15:])
+    ready(half)
+    tap.wait_for(lambda: not found_on(d, half_at), 2, "the finding to be taken back")
+
+
+@tap.test("a statement given up by its client, and not given back, is cancelled", limit=60)
+def cancelled(b):
+    pg = shared.get()
+    d = daemon.Daemon(b, CONFIG)
+    left, deaf, again, idle = (
+        psycopg2.connect(host="127.0.0.1", port=pg.port, user="postgres", dbname="shop",
+                         sslmode="disable", gssencmode="disable") for _ in range(4))
+    idle.autocommit = again.autocommit = True
+
+    def ask(c, sql):
+        try:
+            c.cursor().execute(sql)
+        except psycopg2.Error as e:
+            true(e.pgcode in ("57014", None), f"cancelled: {e}")
+
+    threads = [threading.Thread(target=ask, args=(c, "select pg_sleep(30)"), daemon=True)
+               for c in (left, deaf, again, idle)]
+    for t in threads:
+        t.start()
+
+    def conn_of(c):
+        return d.conn_of(os.getpid(), c.info.backend_pid)
+
+    for c in (left, deaf, again, idle):
+        tap.wait_for(lambda c=c: (conn_of(c) or {}).get("activity") == "busy", 3, "the statement")
+    os.kill(deaf.info.backend_pid, signal.SIGSTOP)
+    b.later(lambda: os.kill(deaf.info.backend_pid, signal.SIGCONT))
+    for c in (left, deaf, again, idle):
+        c.cancel()
+    for t in (threads[0], threads[2], threads[3]):
+        t.join(5)
+    same(left.info.transaction_status, extensions.TRANSACTION_STATUS_INERROR, "what is left")
+    retry = threading.Thread(target=ask, args=(again, "select pg_sleep(12)"), daemon=True)
+    retry.start()
+
+    def kinds(c):
+        return sorted({f["kind"] for f in found_on(d, conn_of(c)["local"])
+                       if f["state"] == "confirmed"})
+
+    tap.wait_for(lambda: (kinds(left), kinds(deaf)) == (["cancelled"], ["cancelled"]), 6,
+                 "both to be found")
+    time.sleep(4)
+    same((kinds(again), kinds(idle)), ([], []), "a retry, and one at rest")
+    left.rollback()
+    tap.wait_for(lambda: not kinds(left), 2, "the finding to be taken back")
 
 
 tap.main(shared)

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The troubles that are silence: unread, half-dead, close-wait, shared - and their likes."""
 
+import os
 import time
 
-from lib import client, daemon, net, server, tap
+import pymysql
+
+from lib import client, daemon, mariadb, net, server, tap
 from lib.tap import same, true
 
 shared = server.Shared()
@@ -70,6 +73,23 @@ def small(b):
     wait_found(d, app.pid, "unread", "confirmed")
 
 
+@tap.test("on MariaDB, too: rows that were asked for one by one, and forgotten")
+def forgotten_rows(b):
+    my = mariadb.MariaDB()
+    b.later(my.close)
+    d = daemon.Daemon(b, config())
+    app = pymysql.connect(host=my.address, port=my.port, user="app", password=mariadb.PASSWORD,
+                          database="shop", cursorclass=pymysql.cursors.SSCursor)
+    b.later(app._sock.close)
+    app.cursor().execute("select 1")
+    rows = app.cursor()
+    rows.execute("select repeat('x', 1000) from seq_1_to_100000")
+    rows.fetchone()
+    f = wait_found(d, os.getpid(), "unread", "confirmed", 20)
+    same(d.conn_of(os.getpid())["activity"], "unread", "what it does")
+    true("the server waits" in f["evidence"], f["evidence"])
+
+
 @tap.test("a slow reader is not")
 def slow(b):
     pg = shared.get()
@@ -87,7 +107,7 @@ def slower(b):
     d = daemon.Daemon(b)
     app = client.Client(b, pg, "libpq")
     app.send("trickle 300 1000 500")
-    nothing_for(d, [app.pid], 20, "a reader of one row a second")
+    nothing_for(d, [app.pid], 12, "a reader of one row a second")
 
 
 @tap.test("nor a notification that lies unread, nor what a running statement has said")
@@ -235,7 +255,7 @@ def loss(b):
     wire.lose(30)
     before = wire.retransmissions()
     pids = {app.pid for app in apps}
-    suspected, end = set(), time.monotonic() + 60
+    suspected, end = set(), time.monotonic() + 40
     while time.monotonic() < end:
         for f in d.leaks():
             if f["pid"] in pids:

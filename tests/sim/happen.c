@@ -142,6 +142,7 @@ static struct client *add_client(struct sim *s, const struct words *w)
 		.tcp_state = TCP_ESTABLISHED,
 		.tgid = pid,
 		.tid = pid,
+		.backend_pid = 0x9000 + (uint32_t)s->client_count,
 		.start_ticks = pid,
 		.rport = remote.port,
 	};
@@ -430,6 +431,56 @@ static void do_lend(struct sim *s, const struct words *w)
 		sim_broken(s, "lend NAME lent|free, of a connection that was seen");
 }
 
+/* A request of which only a part is sent. */
+static void do_half(struct sim *s, const struct words *w)
+{
+	struct slot *slot = slot_of(s, w);
+
+	do_busy(s, w);
+	if (slot)
+		slot->tx_msg = slot->tx_next + 100;
+}
+
+/* The answer begins: here, the server's word that COPY may go on. */
+static void do_hear(struct sim *s, const struct words *w)
+{
+	struct slot *slot = slot_of(s, w);
+
+	if (!slot)
+		return;
+	slot->rx_bytes += 10;
+	slot->last_ns = s->now_ns;
+}
+
+static void do_cancel(struct sim *s, const struct words *w)
+{
+	struct slot *slot = slot_of(s, w);
+	struct rec_cancel r = { .hdr = { .type = REC_CANCEL, .len = sizeof(r) } };
+
+	if (!slot)
+		return;
+	r.hdr.ts_ns = s->now_ns;
+	r.backend_pid = slot->backend_pid;
+	r.tgid = slot->tgid;
+	r.rport = slot->rport;
+	memcpy(r.raddr, slot->raddr, sizeof(r.raddr));
+	conns_apply_record(&s->conns, &r.hdr, sizeof(r));
+}
+
+static void do_listen(struct sim *s, const struct words *w)
+{
+	struct slot *slot = slot_of(s, w);
+	struct rec_hdr r = { .type = REC_LISTEN, .len = sizeof(r) };
+
+	if (!slot)
+		return;
+	r.slot = (uint32_t)(slot - s->slots);
+	r.gen = slot->gen;
+	r.cookie = slot->cookie;
+	(void)conns_apply_slot(&s->conns, r.slot, slot);
+	conns_apply_record(&s->conns, &r, sizeof(r));
+}
+
 /* Its owner could not run for so long, from now on. */
 static void do_paused(struct sim *s, const struct words *w)
 {
@@ -647,6 +698,8 @@ bool sim_happen(struct sim *s, const struct words *w)
 		{ "defused", do_defused }, { "deny", do_deny },	      { "order", do_order },
 		{ "notify", do_notify },   { "queues", do_queues },   { "turns", do_turns },
 		{ "login", do_login },	   { "lend", do_lend },	      { "watch", do_watch },
+		{ "listen", do_listen },
+		{ "half", do_half },	   { "hear", do_hear },	      { "cancel", do_cancel },
 		{ "paused", do_paused },   { "tick", do_tick },
 	};
 

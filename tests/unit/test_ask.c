@@ -69,8 +69,8 @@ static void knows_every_key(void **state)
 	row = json_array_get(json_object_get(doc, "conns"), 0);
 	has_keys(row, "id pid comm cgroup protocol local remote user database backend_pid stage "
 		      "activity opened_at age_s age_is_lower_bound quiet_s txn_s queries rtt_us "
-		      "rtt_var_ms2 jitter_rate sql trace_id goroutine thread stack findings "
-		      "container_id unit");
+		      "rtt_var_ms2 jitter_rate sql sql_note trace_id language goroutine thread stack "
+		      "stack_at netns findings container_id unit");
 	assert_string_equal(json_string_value(json_object_get(row, "id")), "cab12.100");
 	assert_string_equal(json_string_value(json_object_get(row, "remote")), "127.0.0.1:5432");
 	assert_int_equal(json_array_size(json_object_get(row, "findings")), 1);

@@ -479,6 +479,7 @@ static void a_pool_s_finding_lives_as_a_connection_s(void **state)
 	(void)leak(w, 1, START);
 	assert_string_equal(run(w, 2), "S");
 	assert_true(finding_is_of_pool(&w->last));
+	assert_true(conn_is_listed(&w->last.conn));
 	assert_int_equal(w->last.conn.pid, 4711);
 	assert_string_equal(w->last.conn.id, "");
 	memcpy(id, w->last.id, sizeof(id));
@@ -593,7 +594,7 @@ static void a_patient_gear_is_no_excuse(void **state)
 	agree(w);
 	assert_string_equal(run(w, 28), "C");
 	/* Nobody's grace any more, but for this one. */
-	detect_conf_find(&w->conf, "idle-in-txn")->base.grace_ns = 60 * NS_PER_S;
+	detect_conf_find(&w->conf, "idle-in-txn")->base.grace_ns = 35 * NS_PER_S;
 	assert_string_equal(run(w, 29), "");
 	/* It went on after all. */
 	w->slots[0].last_ns = START + 30 * NS_PER_S;

@@ -16,20 +16,25 @@ static void who_collects_and_who_works(void **state)
 	struct jvm_times t = { 0 };
 
 	(void)state;
-	jvm_count(&t, "VM Thread", 1);
-	jvm_count(&t, "GC Thread#13", 10);
-	jvm_count(&t, "GC task thread#", 100);
+	jvm_count(&t, "VM Thread", 1, 0);
+	jvm_count(&t, "GC Thread#13", 10, 0);
+	jvm_count(&t, "GC task thread#", 100, 0);
 	assert_int_equal(t.collecting_ns, 111);
 	assert_int_equal(t.working_ns, 0);
-	jvm_count(&t, "VM Periodic Tas", 5);
-	jvm_count(&t, "C2 CompilerThre", 5);
-	jvm_count(&t, "G1 Conc#0", 5);
+	jvm_count(&t, "VM Periodic Tas", 5, 0);
+	jvm_count(&t, "C2 CompilerThre", 5, 0);
+	jvm_count(&t, "G1 Conc#0", 5, 0);
 	assert_int_equal(t.working_ns, 0);
-	jvm_count(&t, "main", 1);
-	jvm_count(&t, "HikariPool-1 ho", 2);
-	jvm_count(&t, "java", 4);
-	jvm_count(&t, "", 8);
+	jvm_count(&t, "main", 1, 0);
+	jvm_count(&t, "HikariPool-1 ho", 2, 0);
+	jvm_count(&t, "java", 4, 0);
+	jvm_count(&t, "", 8, 0);
 	assert_int_equal(t.working_ns, 15);
+	/* To wait for a processor is to collect, but not to work. */
+	jvm_count(&t, "main", 0, 500);
+	assert_int_equal(t.working_ns, 15);
+	jvm_count(&t, "GC Thread#0", 0, 500);
+	t.collecting_ns -= 500;
 	assert_int_equal(t.collecting_ns, 111);
 }
 

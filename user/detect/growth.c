@@ -10,7 +10,8 @@
  *   - more than `held_share` of a pool of eight and more overtaken and left idle (see
  *     held.c), for the grace.
  * A pool younger than the grace, or than two windows, is filling up and not judged; one
- * that lost its connections and opens them again does not grow.
+ * that lost its connections and opens them again does not grow.  Growth is told for a
+ * minute, while as many are there.
  *
  * How it can be wrong: a second pool of the same process to the same database that
  * opens a reserve of this size later, one by one.
@@ -47,16 +48,15 @@ static bool was_needless(const struct history *h)
 	return span_ns && h->new_lives_ns / span_ns < h->new_count / AT_WORK_SHARE;
 }
 
-static bool grew(const struct pool *p, const struct conf *own, uint64_t now_ns,
+static bool grew(const struct pool *p, const struct conf *own, uint64_t grace_ns,
 		 struct symptom *ret)
 {
+	uint64_t young_ns = grace_ns > 2 * own->window_ns ? grace_ns : 2 * own->window_ns;
 	uint32_t before;
 
-	if (elapsed_ns(p->history.begun_ns, now_ns) < 2 * own->window_ns ||
-	    p->history.new_count < own->connections)
-		return false;
-	before = history_open_before(&p->history, elapsed_ns(own->window_ns, now_ns));
-	if (p->open < before + own->connections || !was_needless(&p->history))
+	if (p->history.new_count < own->connections || !was_needless(&p->history) ||
+	    !history_grew(&p->history, p->history.begun_ns + young_ns, own->window_ns,
+			  own->connections, &before))
 		return false;
 	(void)snprintf(ret->why, sizeof(ret->why),
 		       "from %u to %u connections in %.0f s, with little to do for them", before,
@@ -82,9 +82,9 @@ static bool check_pool(const struct pool *p, const struct detector_conf *base, c
 {
 	const struct conf *own = conf;
 
-	if (elapsed_ns(p->history.begun_ns, now_ns) < base->grace_ns)
+	if (!p->open || p->forwards || elapsed_ns(p->history.begun_ns, now_ns) < base->grace_ns)
 		return false;
-	if (!grew(p, own, now_ns, ret) &&
+	if (!grew(p, own, base->grace_ns, ret) &&
 	    !lost_many(p, own, elapsed_ns(base->grace_ns, now_ns), base->grace_ns, ret))
 		return false;
 	ret->since_ns = now_ns;

@@ -15,8 +15,12 @@
  * has shown a chain longer than that, when it was overtaken at all.  Where an overtaken
  * connection went back to work, its pool has to be silent four times as long.
  *
- * How it can be wrong: a connection kept on purpose (for LISTEN, for an advisory lock) is
- * lent as well; four or more lazy pools to one database in one process, each dialling when
+ * Connections that have asked for notifications wait for them, and what forwards other
+ * programs' connections (level/forwarder.c) has one for each of its clients: neither is
+ * judged.
+ *
+ * How it can be wrong: a connection kept on purpose (for an advisory lock) is lent as
+ * well; four or more lazy pools to one database in one process, each dialling when
  * the others have come to rest, look like one that leaks; the idle ones of a
  * healthy pool look like those of a leaking one to the same database in the same
  * process.  What it cannot see, it does not say: the last connections of an exhausted
@@ -45,7 +49,7 @@ static const struct param params[] = {
 static bool is_idle(const struct conn *c)
 {
 	return c->activity == ACTIVITY_IDLE && c->evidence == EVIDENCE_WIRE && !c->uncertain &&
-	       c->tcp_state == TCP_STATE_ESTABLISHED;
+	       c->tcp_state == TCP_STATE_ESTABLISHED && !c->listens && !c->replicates;
 }
 
 static bool is_lent(const struct conn *c, uint64_t grace_ns, uint64_t now_ns, struct symptom *ret)
@@ -88,7 +92,7 @@ static bool check(const struct conn *c, const struct pool *p, const struct detec
 {
 	const struct conf *own = conf;
 
-	if (!is_idle(c) || !p)
+	if (!is_idle(c) || !p || p->forwards)
 		return false;
 	ret->since_ns = c->last_ns;
 	return is_lent(c, base->grace_ns, now_ns, ret) ||

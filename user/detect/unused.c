@@ -43,8 +43,7 @@ static bool check(const struct conn *c, const struct pool *p, const struct detec
 {
 	const struct conf *own = conf;
 
-	(void)p;
-	if (!is_untouched(c) || conn_quiet_ns(c, now_ns) < base->grace_ns ||
+	if (!p || p->forwards || !is_untouched(c) || conn_quiet_ns(c, now_ns) < base->grace_ns ||
 	    c->overtaken < own->followed)
 		return false;
 	ret->since_ns = c->opened_ns;

@@ -57,14 +57,14 @@ static void leave_alone(struct go_file *file, uint64_t retry_ns)
 }
 
 /* The types are the larger part of it: a reader that does not finish is asked for less. */
-static void ask(struct go_files *f, struct go_file *file, uint32_t pid, uint64_t now_ns)
+static void ask(struct go_files *f, struct go_file *file, uint64_t now_ns)
 {
 	struct go_question question = go_pool_question;
 	int r;
 
 	if (file->without_types)
 		question.count = 0;
-	r = symbols_start_go(f->symbols, pid, file->pin, &question, &file->lookup);
+	r = symbols_start_go(f->symbols, file->pid, file->pin, &question, &file->lookup);
 	if (r) {
 		file->lookup = NULL;
 		leave_alone(file, r == -EACCES ? 0 : now_ns + (r == -EBUSY ? NS_PER_S : REST_NS));
@@ -135,11 +135,9 @@ uint32_t go_files_of(struct go_files *f, uint32_t pid, uint64_t now_ns)
 			(void)close(pin);
 			return GO_FILE_NONE;
 		}
-		*file = (struct go_file){ .key = key, .pin = pin };
-		ask(f, file, pid, now_ns);
+		*file = (struct go_file){ .key = key, .pin = pin, .pid = pid };
+		ask(f, file, now_ns);
 	}
-	if (file->state == GO_FILE_PLAIN && file->pin >= 0 && now_ns >= file->retry_ns)
-		ask(f, file, pid, now_ns);
 	file->used = true;
 	return (uint32_t)(file - f->list);
 }
@@ -187,5 +185,8 @@ void go_files_step(struct go_files *f, uint64_t now_ns)
 			take_answer(file, now_ns);
 		if (file->state == GO_FILE_POOLS)
 			settle(f, file, now_ns);
+		else if (file->state == GO_FILE_PLAIN && file->pin >= 0 && file->used &&
+			 now_ns >= file->retry_ns)
+			ask(f, file, now_ns);
 	}
 }

@@ -21,13 +21,14 @@ struct go_file {
 	enum go_file_state state;
 	struct file_key key;
 	int pin; /* -1: there is nothing more to ask it */
+	uint32_t pid; /* one that ran it when it was first seen */
 	struct lookup *lookup;
 	bool without_types; /* asked again, for less */
 	struct go_layout layout;
 	uint64_t function_at;
 	uint64_t retry_ns; /* it could not be read: not before this time again */
 
-	bool used;	/* a process runs it; set anew for each step */
+	bool used;	/* a process runs it; set anew for each look, before others are asked for */
 	bool wanted;	/* one of them has a pool that is not known; likewise */
 	bool attached;
 	uint64_t wanted_ns, rest_until_ns;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <string.h>
 
-#include "level/history.h"
+#include "level.h"
 
 #define LAG_NS	    (250 * NS_PER_MS)	/* from "there is none idle" to connect(): names to look up */
 #define SETTLED_NS  (250 * NS_PER_MS)	/* of silence, and what is said at first was said */
@@ -137,7 +137,7 @@ static void settle(struct history *h, struct past *past, const struct conn *c, u
 	past->settled = true;
 	if (c->adopted)
 		return;
-	if (c->tid && c->phase == PHASE_READY && !c->uncertain)
+	if (c->tid && c->phase == PHASE_READY && !c->uncertain && !c->listens)
 		note(h, &d);
 }
 
@@ -172,7 +172,7 @@ static void overtake(const struct history *h, const struct past *past, struct co
 
 static bool is_at_rest(const struct conn *c)
 {
-	return c->activity == ACTIVITY_IDLE && c->queries && !c->uncertain &&
+	return c->activity == ACTIVITY_IDLE && c->queries && !c->uncertain && !c->listens &&
 	       c->evidence == EVIDENCE_WIRE && c->tcp_state == TCP_STATE_ESTABLISHED;
 }
 
@@ -347,18 +347,25 @@ uint32_t history_overtaken(const struct history *h, uint64_t until_ns)
 	return n;
 }
 
-uint32_t history_open_before(const struct history *h, uint64_t before_ns)
+bool history_grew(const struct history *h, uint64_t from_ns, uint64_t window_ns, uint64_t by,
+		  uint32_t *ret_before)
 {
-	uint64_t until = before_ns / SPAN_NS;
-	uint32_t most = 0;
+	uint64_t lag = window_ns / SPAN_NS + 1, recent = HISTORY_NEW_NS / SPAN_NS;
+	uint32_t now = h->open[h->span % OPEN_SPANS], most = 0;
 
-	for (uint64_t i = 0; i < OPEN_SPANS && i < h->span; i++) {
-		uint16_t open = h->open[(h->span - i) % OPEN_SPANS];
+	if (now < by || h->span < OPEN_SPANS)
+		return false;
+	for (uint64_t i = h->span - OPEN_SPANS + 1 + lag; i <= h->span; i++) {
+		uint32_t before = h->open[(i - lag) % OPEN_SPANS];
 
-		if (h->span - i < until && open > most)
-			most = open;
+		most = before > most ? before : most;
+		if (i + recent < h->span || i * SPAN_NS < from_ns || now < most + by ||
+		    h->open[i % OPEN_SPANS] < most + by)
+			continue;
+		*ret_before = most;
+		return true;
 	}
-	return most;
+	return false;
 }
 
 void history_thrown(const struct history *h, uint64_t from_ns, uint64_t until_ns,

@@ -17,8 +17,13 @@
 #ifndef PLIMSOLL_LEVEL_HISTORY_H
 #define PLIMSOLL_LEVEL_HISTORY_H
 
-#include "conn.h"
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "lib/clock.h"
+
+struct conn;
+struct ended;
 
 #define OCCASIONS    32
 #define FRESH	     8
@@ -109,10 +114,18 @@ uint32_t history_chain(const struct history *h, uint64_t from_ns, uint64_t until
 /* How many connections were overtaken, no later than `until_ns`. */
 uint32_t history_overtaken(const struct history *h, uint64_t until_ns);
 
-/* The most connections that were open at once, from ten minutes ago until `before_ns`. */
-uint32_t history_open_before(const struct history *h, uint64_t before_ns);
+/*
+ * Whether it grew by `by` connections within `window_ns`, in the last HISTORY_NEW_NS but
+ * not before `from_ns`, beyond the most there were in the ten minutes before, and still
+ * has as many.
+ */
+bool history_grew(const struct history *h, uint64_t from_ns, uint64_t window_ns, uint64_t by,
+		  uint32_t *ret_before);
 
-/* The ends since `from_ns`, at most five minutes, and of those the ones of a brief life. */
+/*
+ * The ends in the spans that began between the two, of the last five minutes, and of those
+ * the ones of a brief life.
+ */
 void history_thrown(const struct history *h, uint64_t from_ns, uint64_t until_ns,
 		    uint32_t *ret_ended, uint32_t *ret_brief);
 

@@ -50,5 +50,6 @@ struct history *lately_of(struct levels *l, const struct ended *e, const struct 
 	memcpy(p->user, e->user, sizeof(p->user));
 	memcpy(p->database, e->database, sizeof(p->database));
 	memcpy(p->comm, e->comm, sizeof(p->comm));
+	p->forwards = is_forwarder(p->comm);
 	return &p->history;
 }

@@ -20,7 +20,7 @@ static bool begins_with_any(const char *name, const char *const *list, size_t n)
 }
 
 /* Names are cut after 15 bytes. */
-void jvm_count(struct jvm_times *t, const char *thread, uint64_t ns)
+void jvm_count(struct jvm_times *t, const char *thread, uint64_t ran_ns, uint64_t waited_ns)
 {
 	static const char *const collectors[] = {
 		"VM Thread", "GC Thread#", "GC task thread#", "ParGC Thread#",
@@ -32,9 +32,9 @@ void jvm_count(struct jvm_times *t, const char *thread, uint64_t ns)
 	};
 
 	if (begins_with_any(thread, collectors, ARRAY_SIZE(collectors)))
-		t->collecting_ns += ns;
+		t->collecting_ns += ran_ns + waited_ns;
 	else if (!begins_with_any(thread, housekeepers, ARRAY_SIZE(housekeepers)))
-		t->working_ns += ns;
+		t->working_ns += ran_ns;
 }
 
 static int count_thread(uint32_t pid, const char *tid, struct jvm_times *t)
@@ -50,7 +50,7 @@ static int count_thread(uint32_t pid, const char *tid, struct jvm_times *t)
 		r = proc_read(path, times, sizeof(times));
 	if (r || sscanf(times, "%" SCNu64 " %" SCNu64, &ran_ns, &waited_ns) != 2)
 		return -ESRCH;
-	jvm_count(t, name, ran_ns + waited_ns);
+	jvm_count(t, name, ran_ns, waited_ns);
 	return 0;
 }
 

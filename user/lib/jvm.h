@@ -6,17 +6,18 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Nanoseconds that threads ran so far, or waited for a processor to run on. */
 struct jvm_times {
-	uint64_t collecting_ns;	/* those that run while all others are held */
-	uint64_t working_ns;	/* those of the application, and any we do not know */
+	/* Of threads that run while all others are held: ran, or waited for a processor. */
+	uint64_t collecting_ns;
+	/* Of those of the application, and any we do not know: ran. */
+	uint64_t working_ns;
 };
 
 /* Sums over all threads.  0, or -ESRCH when there is no such process. */
 int jvm_times(uint32_t pid, struct jvm_times *ret);
 
 /* Adds one thread, by its name. */
-void jvm_count(struct jvm_times *t, const char *thread, uint64_t ns);
+void jvm_count(struct jvm_times *t, const char *thread, uint64_t ran_ns, uint64_t waited_ns);
 
 /*
  * Whether at least half of the `ns` between two readings went by in collections that let
