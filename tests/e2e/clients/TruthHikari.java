@@ -105,9 +105,9 @@ public class TruthHikari {
         }
         for (int i = 0; i < count; i++) {
             leak.run();
-            Thread.sleep(150);
+            Thread.sleep(350);
             op(p);
-            Thread.sleep(150);
+            Thread.sleep(50);
         }
         forEver(() -> op(p), 200);
     }
@@ -153,7 +153,7 @@ public class TruthHikari {
             return;
         case "held-reserve":    // the pool sees to it that there are always three idle
             HikariDataSource some = open(3, 60);
-            leakAmong(some, 8, () -> forget("held", some.getConnection()));
+            leakAmong(some, 30, () -> forget("held", some.getConnection()));
             return;
         case "held-full":       // opened at the start, all of them
             HikariDataSource full = open(20, 20);

@@ -21,9 +21,9 @@ async function leakAmong(op, leak, count = 8) {
 		await op();
 	for (let i = 0; i < count; i++) {
 		await leak();
-		await sleep(150);
+		await sleep(350);
 		await op();
-		await sleep(150);
+		await sleep(50);
 	}
 	await forEver(op);
 }

@@ -40,15 +40,15 @@ def for_ever(step, pause=0.2):
         time.sleep(pause * random.uniform(0.5, 1.5))
 
 
-def leak_among(op, leak, count=LEAKS):
+def leak_among(op, leak, count=LEAKS, pause=0.35):
     """Leaks now and then while the work goes on."""
     for _ in range(5):
         op()
     for _ in range(count):
         leak()
-        time.sleep(0.15)
+        time.sleep(pause)
         op()
-        time.sleep(0.15)
+        time.sleep(0.05)
     for_ever(op)
 
 

@@ -46,7 +46,7 @@ run({
 	unread: async () => {
 		const p = made(), c = await p.getConnection();
 		const rows = c.connection.query("select repeat('x', 1000) from seq_1_to_20000").stream();
-		rows.once("data", () => c.connection.stream.pause());
+		rows.once("data", () => rows.pause());
 		await sleep(500);
 		forget("unread", c);
 		forgotten.push(rows);

@@ -56,6 +56,15 @@ run({
 			forget("idle-in-txn", c);
 		}, 2);
 	},
+	opened: async () => {
+		for (let i = 0; i < 12; i++) {
+			const c = new Client();
+			await c.connect();
+			await c.query(SQL);
+			forget("held", c);
+			await sleep(350);
+		}
+	},
 	unread: async () => {
 		const c = new Client();
 		await c.connect();

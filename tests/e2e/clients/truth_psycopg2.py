@@ -2,6 +2,7 @@
 """The truth set on psycopg2 and its ThreadedConnectionPool; see truth.py."""
 
 import os
+import queue
 import select
 import threading
 import time
@@ -43,8 +44,10 @@ class Pool:
     def op(self):
         self.give_back(self.borrow())
 
-    def hold(self, seconds=0.3):
+    def hold(self, seconds=0.3, all_have=None):
         c = self.borrow()
+        if all_have:
+            all_have.wait()
         time.sleep(seconds)
         ask(c)
         c.commit()
@@ -93,19 +96,25 @@ def held():
 
 
 def held_by_workers():
-    """Of four threads, each of which takes its turn."""
-    p = Pool()
-    turn = threading.Semaphore(1)
+    """Of four threads, which take the work from one queue."""
+    p, work = Pool(), queue.Queue()
 
-    def work():
-        for n in range(1000000):
-            with turn:
-                if n in (4, 8, 12):
-                    p.leak()
-                    time.sleep(0.15)
-                p.op()
-                time.sleep(0.1)
-    in_threads(4, work)
+    def worker():
+        while True:
+            work.get()()
+            work.task_done()
+
+    def give(step):
+        work.put(step)
+        work.join()
+    in_threads(4, worker)
+    leak_among(lambda: give(p.op), lambda: give(p.leak), 12)
+
+
+def hurried():
+    """The work goes on at once."""
+    p = Pool()
+    leak_among(p.op, p.leak, pause=0)
 
 
 def alone():
@@ -182,9 +191,9 @@ def throw():
 def grow():
     c = connect()
     ask(c)
-    time.sleep(12)      # a pool that is young is filling up
+    time.sleep(4 * GRACE)   # a pool that is young is filling up
     leaked("growth")
-    for _ in range(40):
+    for _ in range(80):
         forgotten.append(connect())
         leaked("unused", forgotten[-1].get_backend_pid())
         time.sleep(0.06)    # more than a pool rests when it is filled
@@ -230,13 +239,26 @@ def burst():
 
 
 def large_burst():
+    """Of work that takes longer than to dial for all of it."""
     p = Pool(1, 40)
     p.pool.minconn = 40     # those that may stay
     while True:
         for _ in range(int(50 * GRACE)):
             p.op()
             time.sleep(0.1)
-        crowd(36, p.hold, 1.5)
+        all_have = threading.Barrier(36)
+        crowd(36, p.hold, 0.5, all_have)
+
+
+def queued_burst():
+    """Of short work: the pool dials for one after the other, and meanwhile the first are done."""
+    p = Pool(1, 40)
+    p.pool.minconn = 40
+    for _ in range(int(50 * GRACE)):
+        p.op()
+        time.sleep(0.1)
+    crowd(36, p.hold, 0.01)
+    for_ever(p.op)
 
 
 def reserve():
@@ -382,7 +404,7 @@ def job():
 
 
 run({f.__name__: f for f in (
-    txn, getconn_txn, held, held_by_workers, alone, exhausted, thread_each, unread, open_unused,
+    txn, getconn_txn, held, held_by_workers, hurried, alone, exhausted, thread_each, unread, open_unused,
     opened, throw, grow, closed, forked,
-    busy, burst, large_burst, reserve, leftovers, two_pools, listen, long_running, copy, cursor,
+    busy, burst, large_burst, queued_burst, reserve, leftovers, two_pools, listen, long_running, copy, cursor,
     steps, prefork, ping, lifetimes, job)})

@@ -53,7 +53,8 @@ func open(maxOpen, maxIdle int) *sql.DB {
 	return db
 }
 
-func leaked(kind string, backend int) {
+// What is the whole pool's has no backend.
+func leaked(kind string, backend interface{}) {
 	_ = json.NewEncoder(os.Stdout).Encode(map[string]interface{}{
 		"kind": kind, "backend": backend, "at": float64(time.Now().UnixMicro()) / 1e6})
 }
@@ -110,9 +111,9 @@ func leakAmong(db *sql.DB, n int, leak func()) {
 	}
 	for i := 0; i < n; i++ {
 		leak()
-		time.Sleep(150 * time.Millisecond)
+		time.Sleep(350 * time.Millisecond)
 		op(db)
-		time.Sleep(150 * time.Millisecond)
+		time.Sleep(50 * time.Millisecond)
 	}
 	forEver(func() { op(db) }, 200*time.Millisecond)
 }
@@ -195,6 +196,23 @@ func exhausted() {
 	op(db)
 }
 
+// A pool for each piece of work, and none is closed.
+func poolEach() {
+	db := open(1, 1)
+	forgotten = append(forgotten, db)
+	op(db)
+	time.Sleep(4 * grace)
+	for i := 0; i < 24; i++ {
+		db = open(5, 2)
+		forgotten = append(forgotten, db)
+		op(db)
+		time.Sleep(300 * time.Millisecond)
+		if i == 12 {
+			leaked("growth", nil)
+		}
+	}
+}
+
 // ---- that do not
 
 func busy() {
@@ -270,7 +288,7 @@ func listen() {
 
 var modes = map[string]func(){
 	"tx": leaking(4, leakTx), "conn": leaking(8, leakConn), "rows": leaking(4, leakRows),
-	"many-rows": leaking(2, leakManyRows), "exhausted": exhausted,
+	"many-rows": leaking(2, leakManyRows), "exhausted": exhausted, "pool-each": poolEach,
 	"busy": busy, "burst": burst, "reserve": reserve, "lifetimes": lifetimes,
 	"two-pools": twoPools, "steps": steps, "slow-rows": slowRows, "listen": listen,
 }
