@@ -105,7 +105,7 @@ public class TruthHikari {
         }
         for (int i = 0; i < count; i++) {
             leak.run();
-            Thread.sleep(350);
+            Thread.sleep(i < count - 1 ? 350 : 1400);
             op(p);
             Thread.sleep(50);
         }

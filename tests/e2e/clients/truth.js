@@ -21,7 +21,7 @@ async function leakAmong(op, leak, count = 8) {
 		await op();
 	for (let i = 0; i < count; i++) {
 		await leak();
-		await sleep(350);
+		await sleep(i < count - 1 ? 350 : 1400);
 		await op();
 		await sleep(50);
 	}

@@ -44,9 +44,9 @@ def leak_among(op, leak, count=LEAKS, pause=0.35):
     """Leaks now and then while the work goes on."""
     for _ in range(5):
         op()
-    for _ in range(count):
+    for n in range(count):
         leak()
-        time.sleep(pause)
+        time.sleep(pause if n < count - 1 else 4 * pause)   # the last is seen to lie there
         op()
         time.sleep(0.05)
     for_ever(op)

@@ -198,19 +198,15 @@ func exhausted() {
 
 // A pool for each piece of work, and none is closed.
 func poolEach() {
-	db := open(1, 1)
-	forgotten = append(forgotten, db)
-	op(db)
-	time.Sleep(4 * grace)
 	for i := 0; i < 24; i++ {
-		db = open(5, 2)
+		var backend int
+		db := open(5, 2)
+		must(db.QueryRow(backendSQL()).Scan(&backend))
 		forgotten = append(forgotten, db)
-		op(db)
-		time.Sleep(300 * time.Millisecond)
-		if i == 12 {
-			leaked("growth", nil)
-		}
+		leaked("held", backend)
+		time.Sleep(350 * time.Millisecond)
 	}
+	leaked("growth", nil)
 }
 
 // ---- that do not
