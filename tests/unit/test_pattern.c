@@ -213,6 +213,35 @@ static void a_burst_is_no_growth(void **state)
 	assert_int_equal(w->detect.suspected, 0);
 }
 
+/* Dialled for one after the other; each asks once, and has other things to do. */
+static void a_burst_of_silent_work_is_no_growth(void **state)
+{
+	struct world *w = *state;
+	uint32_t n[80];
+
+	live(w);
+	n[0] = dial(w);
+	for (int i = 0; i < 20; i++) {
+		query(w, n[0]);
+		pass(w, NS_PER_S);
+	}
+	for (int i = 1; i < 80; i++) {
+		n[i] = dial(w);
+		query(w, n[i]);
+		if (i % 4 == 0)
+			pass(w, LOOK_NS);
+	}
+	pass(w, NS_PER_S);
+	for (int i = 0; i < 80; i++)
+		query(w, n[i]);
+	for (int i = 0; i < 60; i++) {
+		query(w, n[0]);
+		pass(w, NS_PER_S);
+	}
+	pass(w, 600 * NS_PER_S);
+	assert_int_equal(w->detect.suspected, 0);
+}
+
 /* The server restarts: all are gone, and opened again one by one. */
 static void a_return_is_no_growth(void **state)
 {
@@ -418,6 +447,7 @@ int main(void)
 		TEST(a_pool_that_only_grows),
 		TEST(the_first_minute_is_no_growth),
 		TEST(a_burst_is_no_growth),
+		TEST(a_burst_of_silent_work_is_no_growth),
 		TEST(a_return_is_no_growth),
 		TEST(more_held_than_may_be),
 		TEST(used_once_and_thrown_away),

@@ -14,7 +14,9 @@
  * minute, while as many are there.
  *
  * How it can be wrong: a second pool of the same process to the same database that
- * opens a reserve of this size later, one by one.
+ * opens a reserve of this size later, one by one; a pool that dials one after the other for
+ * all that wait (psycopg2's) in a burst of so many, when the work is done sooner than dialled
+ * for, or is silent for seconds in between.
  */
 #include <stdio.h>
 
@@ -40,10 +42,15 @@ static const struct param params[] = {
 	{ 0 },
 };
 
-/* Whether the new ones were worked with one after another rather than together. */
+/*
+ * Whether the new ones were worked with one after another rather than together.  They were
+ * dialled for in twice the time from their mean to the last: one of them may have been there
+ * long before a burst, and may be worked with long after it.
+ */
 static bool was_needless(const struct history *h)
 {
-	uint64_t span_ns = elapsed_ns(h->new_from_ns, h->new_until_ns);
+	uint64_t life_ns = h->new_lives_ns / h->new_count;
+	uint64_t span_ns = 2 * elapsed_ns(h->new_opened_ns, h->new_newest_ns) + life_ns;
 
 	return span_ns && h->new_lives_ns / span_ns < h->new_count / AT_WORK_SHARE;
 }

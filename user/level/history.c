@@ -14,6 +14,7 @@
 #define BRIEF_NS    (5 * NS_PER_S)
 #define BRIEF_MOST  5			/* queries: BEGIN, one, COMMIT, and a little set-up */
 #define SPAN_NS	    (SPAN_S * NS_PER_S)
+#define LENT_NS	    (4 * NS_PER_S)	/* so long a borrower may have other things to do */
 #define TCP_STATE_ESTABLISHED 1
 
 static uint32_t first_kept(uint64_t count)
@@ -196,17 +197,23 @@ static void mark_unused(struct history *h, const struct conn *c)
 		h->unused_open |= 1U << (n - first_kept(h->unused_count));
 }
 
-/* How long the new ones were worked with, for the growth of a pool. */
+/*
+ * How long the new ones were worked with, for the growth of a pool.  In the middle of a burst
+ * most have been asked one thing, and whether there is more to come nobody knows yet.
+ */
 static void note_new(struct history *h, const struct conn *c, uint64_t now_ns)
 {
+	bool may_go_on = c->queries && conn_quiet_ns(c, now_ns) < LENT_NS;
+	uint64_t until_ns = may_go_on ? now_ns : c->last_ns;
+
 	if (c->adopted || elapsed_ns(c->opened_ns, now_ns) >= HISTORY_NEW_NS)
 		return;
 	h->new_count++;
-	h->new_lives_ns += elapsed_ns(c->opened_ns, c->last_ns);
-	if (c->opened_ns < h->new_from_ns)
-		h->new_from_ns = c->opened_ns;
-	if (c->last_ns > h->new_until_ns)
-		h->new_until_ns = c->last_ns;
+	h->new_lives_ns += elapsed_ns(c->opened_ns, until_ns);
+	h->new_opened_ns += (uint64_t)((int64_t)(c->opened_ns - h->new_opened_ns) /
+				       (int64_t)h->new_count);
+	if (c->opened_ns > h->new_newest_ns)
+		h->new_newest_ns = c->opened_ns;
 }
 
 static void move_span(struct history *h, uint64_t now_ns)
@@ -246,8 +253,7 @@ void history_begin(struct history *h, uint64_t now_ns)
 	memset(h->rested_at, 0xff, sizeof(h->rested_at));
 	memset(h->overtaken, 0, sizeof(h->overtaken));
 	h->new_count = 0;
-	h->new_lives_ns = h->new_until_ns = 0;
-	h->new_from_ns = now_ns;
+	h->new_lives_ns = h->new_newest_ns = h->new_opened_ns = 0;
 }
 
 static void note_rest(struct history *h, struct past *past, const struct conn *c)

@@ -76,7 +76,7 @@ struct history {
 	uint32_t unused_open, unused_then;	/* the latter at the last look */
 
 	/* Of the connections opened in the last HISTORY_NEW_NS: what was worked with each. */
-	uint64_t new_lives_ns, new_from_ns, new_until_ns;
+	uint64_t new_lives_ns, new_opened_ns, new_newest_ns;	/* sum, mean, last */
 	uint32_t new_count;
 
 	uint64_t span;		/* the newest, of SPAN_S seconds */
