@@ -83,8 +83,6 @@ UNSEEN = {
 KNOWN_WRONG = {
     ("psycopg2", "queued_burst", "growth"):
         "the pool dials for one after the other, slower than the work is done",
-    ("psycopg2", "large_burst", "growth"):
-        "where it dials slowly: most are lent and say nothing until the last is there",
 }
 
 # What only a pattern shows is owed from when it is there: after so many of the same program.

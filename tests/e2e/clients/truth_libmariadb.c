@@ -86,7 +86,7 @@ static void unused(void)
 {
 	for (int i = 0; i < 10; i++) {
 		leaked("unused", dial());
-		nap(0.3);
+		nap(0.4);
 	}
 }
 
@@ -97,7 +97,7 @@ static void opened(void)
 
 		ask(db, "select 1");
 		leaked("held", db);
-		nap(0.3);
+		nap(0.4);
 	}
 }
 

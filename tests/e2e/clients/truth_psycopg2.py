@@ -159,14 +159,11 @@ def wait(c):
 
 
 def open_unused():
-    for _ in range(LEAST_UNUSED + 7):
+    for _ in range(10):
         c = psycopg2.connect("")
         forgotten.append(c)
         leaked("unused", c.get_backend_pid())
-        time.sleep(0.3)
-
-
-LEAST_UNUSED = 3    # as many of the last are not followed by enough
+        time.sleep(0.4)
 
 
 def opened():
