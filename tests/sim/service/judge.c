@@ -6,6 +6,7 @@
 #include "faults.h"
 #include "judge.h"
 #include "look.h"
+#include "named.h"
 
 #define KINDS 32
 #define LEAKS 65536
@@ -26,6 +27,7 @@ static size_t leak_count;
 static struct detect_conf *settings;
 static uint64_t seed;
 static bool tells;
+static const char *judged = "all";
 static unsigned repairs, false_repairs;
 
 void judge_begin(uint64_t with_seed, bool with_words, struct detect_conf *conf)
@@ -33,6 +35,11 @@ void judge_begin(uint64_t with_seed, bool with_words, struct detect_conf *conf)
 	seed = with_seed;
 	tells = with_words;
 	settings = conf;
+}
+
+void judge_only(const char *kinds)
+{
+	judged = kinds;
 }
 
 bool judge_knows(const char *kind)
@@ -307,6 +314,8 @@ bool judge_end(void)
 
 	for (size_t i = 0; i < KINDS && scores[i].kind; i++) {
 		print_score(&scores[i]);
+		if (!is_named(scores[i].kind, judged))
+			continue;
 		missed += scores[i].missed;
 		false_ones += scores[i].false_ones;
 		confirmed += scores[i].confirmed;

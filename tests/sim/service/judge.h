@@ -25,6 +25,9 @@ struct leak {
 /* The settings of the detectors, from which graces are taken. */
 void judge_begin(uint64_t seed, bool tells, struct detect_conf *conf);
 
+/* Of which kinds the promises are judged: "all", or names with commas between. */
+void judge_only(const char *kinds);
+
 /* Whether there is a detector for it that is on. */
 bool judge_knows(const char *kind);
 

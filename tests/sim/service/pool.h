@@ -35,6 +35,7 @@ struct rhythm {
 struct job {
 	struct rhythm rhythm;
 	uint64_t lasts_ns;
+	uint64_t waits_ns;	/* before anything is asked */
 };
 
 /* The application's end of a connection. */

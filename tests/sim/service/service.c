@@ -174,7 +174,7 @@ static bool simulate(const struct options *o)
 
 static const char usage[] =
 	"usage: service [--seed N] [--days D] [--conns C] [--leaks all|none|KIND,...] [--per-day N]\n"
-	"               [--quiet SECONDS] [--faults all|none|SORT,...] [--fix] [--tell] [--closely]\n";
+	"               [--quiet SECONDS] [--faults all|none|SORT,...] [--judge all|KIND,...] [--fix] [--tell] [--closely]\n";
 
 static bool parse(int argc, char **argv, struct options *ret)
 {
@@ -183,6 +183,7 @@ static bool parse(int argc, char **argv, struct options *ret)
 		{ "conns", required_argument, NULL, 'c' },   { "leaks", required_argument, NULL, 'l' },
 		{ "per-day", required_argument, NULL, 'p' }, { "faults", required_argument, NULL, 'f' },
 		{ "quiet", required_argument, NULL, 'q' },
+		{ "judge", required_argument, NULL, 'j' },
 		{ "fix", no_argument, NULL, 'x' },	     { "tell", no_argument, NULL, 't' },
 		{ "closely", no_argument, NULL, 'a' },
 		{ NULL, 0, NULL, 0 },
@@ -211,6 +212,9 @@ static bool parse(int argc, char **argv, struct options *ret)
 			break;
 		case 'q':
 			traffic_quiet_ns = (uint64_t)(strtod(optarg, NULL) * NS_PER_S);
+			break;
+		case 'j':
+			judge_only(optarg);
 			break;
 		case 'x':
 			ret->fixes = true;
