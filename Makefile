@@ -38,7 +38,10 @@ else
 endif
 
 # The maps' definitions first: the linker resolves what refers to them backwards.
-BPF     := bpf/maps.bpf.c $(filter-out bpf/maps.bpf.c,$(wildcard bpf/*.bpf.c))
+DEFINE  := bpf/maps.bpf.c bpf/statement.bpf.c
+BPF     := $(DEFINE) $(filter-out $(DEFINE),$(wildcard bpf/*.bpf.c))
+# Those for Unix sockets are an object of their own, which shares the facts.
+BPFUNIX := $(DEFINE) $(wildcard bpf/unix/*.bpf.c)
 SOURCES := $(wildcard user/*.c user/*/*.c)
 # The entry points are in one program each, the command line in plimsoll and in
 # tests; everything else is in all of them.
@@ -64,7 +67,7 @@ $(B)/.setup: scripts/setup.sh scripts/packages
 	$(Q)mkdir -p $(@D) && touch $@
 
 # Rewritten only when a source file comes or goes, or a flag changes.
-INPUTS = $(BPF) $(SOURCES) $(UNIT) $(SIM) $(SERVICE) $(CC) $(CFLAGS) $(HARDEN) $(WARN) $(CPPFLAGS) $(BPFFLAGS)
+INPUTS = $(BPF) $(BPFUNIX) $(SOURCES) $(UNIT) $(SIM) $(SERVICE) $(CC) $(CFLAGS) $(HARDEN) $(WARN) $(CPPFLAGS) $(BPFFLAGS)
 $(B)/inputs: FORCE
 	@mkdir -p $(B)
 	@echo '$(INPUTS)' | cmp -s - $@ || echo '$(INPUTS)' > $@
@@ -82,7 +85,7 @@ $(B)/plimsoll-symbols: $(call obj,user/symbols.c $(READERS)) $(B)/inputs
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(filter %.o,$^) $(READLIBS) -o $@
 
-$(B)/%.o: %.c $(B)/inputs | $(B)/.setup $(B)/plimsoll.skel.h
+$(B)/%.o: %.c $(B)/inputs | $(B)/.setup $(B)/plimsoll.skel.h $(B)/unix.skel.h
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu11 $(CPPFLAGS) $(WARN) $(CFLAGS) $(HARDEN) -MMD -MP -c $< -o $@
@@ -97,6 +100,11 @@ $(B)/plimsoll.skel.h: $(patsubst bpf/%.bpf.c,$(B)/bpf/%.bpf.o,$(BPF))
 	$(call say,SKEL,$@)
 	$(Q)$(BPFTOOL) gen object $(B)/plimsoll.linked.o $^
 	$(Q)$(BPFTOOL) gen skeleton $(B)/plimsoll.linked.o name plimsoll_bpf > $@
+
+$(B)/unix.skel.h: $(patsubst bpf/%.bpf.c,$(B)/bpf/%.bpf.o,$(BPFUNIX))
+	$(call say,SKEL,$@)
+	$(Q)$(BPFTOOL) gen object $(B)/unix.linked.o $^
+	$(Q)$(BPFTOOL) gen skeleton $(B)/unix.linked.o name unix_bpf > $@
 
 $(B)/tests/unit/%: $(B)/tests/unit/%.o $(call obj,$(CLI) $(SHARED))
 	$(call say,LINK,$@)
@@ -123,14 +131,19 @@ CLIENT_LIB := -lpq
 
 # Applications for the end-to-end tests, and what measures; none of our code in the
 # former, so they are built without our flags.
-clients: $(CLIENTS:%.c=$(B)/%) $(addprefix $(B)/tests/e2e/clients/,leak_go pool_go \
-	pool_go_stripped pool_go_pie LeakJdbc.class node/node_modules/mysql2)
+clients: $(CLIENTS:%.c=$(B)/%) $(addprefix $(B)/tests/e2e/clients/,leak_mariadb_static leak_go \
+	pool_go pool_go_stripped pool_go_pie LeakJdbc.class node/node_modules/mysql2)
 $(B)/tests/e2e/clients/%: tests/e2e/clients/%.c | $(B)/.setup
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -I/usr/include/postgresql $(WARN) -O2 -g $< \
 		$(CLIENT_LIB) -lpthread -o $@
 $(B)/tests/e2e/clients/leak_mariadb: CLIENT_LIB := -lmariadb
+$(B)/tests/e2e/clients/leak_mariadb_static: tests/e2e/clients/leak_mariadb.c | $(B)/.setup
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE $(WARN) -O2 -g $< -Wl,-Bstatic -lmariadb -Wl,-Bdynamic \
+		-lssl -lcrypto -lz -lm -lpthread -o $@
 
 BENCH := $(patsubst %.c,$(B)/%.o,$(wildcard tests/bench/*.c))
 $(BENCH): CPPFLAGS += -I/usr/include/postgresql
@@ -221,4 +234,4 @@ FORCE:
 .PHONY: all setup tests clients check canaries fuzz sim demo bench clean FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
--include $(patsubst %.o,%.d,$(call obj,$(SOURCES) $(UNIT) $(SIM) $(SERVICE)) $(BPF:bpf/%.c=$(B)/bpf/%.o))
+-include $(patsubst %.o,%.d,$(call obj,$(SOURCES) $(UNIT) $(SIM) $(SERVICE)) $(patsubst bpf/%.c,$(B)/bpf/%.o,$(BPF) $(BPFUNIX)))

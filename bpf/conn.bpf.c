@@ -9,19 +9,6 @@
 #include "slot.bpf.h"
 #include "snapshot.bpf.h"
 
-static __always_inline void fill_owner(struct slot *s)
-{
-	struct task_struct *task = bpf_get_current_task_btf();
-	struct task_struct *leader = task->group_leader;
-	__u64 id = bpf_get_current_pid_tgid();
-
-	s->tgid = id >> 32;
-	s->tid = (__u32)id;
-	s->uid = (__u32)bpf_get_current_uid_gid();
-	s->start_ticks = leader->start_boottime / NS_PER_TICK;
-	BPF_CORE_READ_STR_INTO(&s->comm, leader, comm);
-}
-
 static __always_inline void opened(const struct sock *sk)
 {
 	__u32 index;

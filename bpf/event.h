@@ -204,6 +204,7 @@ enum rec_type {
 	REC_STALLED = 3,	/* struct rec_stalled */
 	REC_GO_HANDLE = 8,	/* struct rec_go_handle */
 	REC_OPAQUE = 9,		/* struct rec_hdr: encrypted or compressed from here on */
+	REC_PATH = 10,		/* struct rec_path */
 	REC_CANCEL = 16,	/* struct rec_cancel */
 	REC_LISTEN = 17,	/* struct rec_hdr: it waits for notifications from here on */
 	REC_DATABASE = 20,	/* struct rec_startup: the command that changed it; empty: not known */
@@ -240,6 +241,18 @@ struct rec_closed {
 	__u8 by_server;		/* 1 when the server closed first */
 	__u8 pad[2];
 };
+
+#define UNIX_MARK 0xff	/* a Unix socket's laddr and raddr begin with two of these, its ports are 0 */
+#define UNIX_PATH 112	/* of sun_path, with an end */
+
+/* A connection through a Unix socket: where to. */
+struct rec_path {
+	struct rec_hdr hdr;
+	char server[16];	/* adopted: what the process that listens is called */
+	char path[UNIX_PATH];	/* an abstract one begins with '@' */
+};
+
+_Static_assert(sizeof(struct rec_path) == 48 + UNIX_PATH, "rec_path is ABI");
 
 /* What lies in a socket's queues: what no segment tells, because none comes. */
 struct queues {
@@ -328,7 +341,10 @@ struct shared {
 	X(PREPARED_LOST, prepared_lost, "statements not known: prepared unseen, or too many were")   \
 	X(SNAPSHOT_LOST, snapshot_lost, "stacks not kept: no room")                                \
 	X(CONNECT_LOST, connect_lost, "stacks of who connected not kept: no room")                 \
-	X(ADOPT_CLASH, adopt_clash, "connections that closed while they were being adopted")
+	X(ADOPT_CLASH, adopt_clash, "connections that closed while they were being adopted")       \
+	X(UNIX_CLASH, unix_clash, "messages not read: two threads on one Unix socket")             \
+	X(SAID_LOST, said_lost, "statements in libraries not kept: no room or not readable")       \
+	X(HANDLES_LOST, handles_lost, "libraries' handles not counted: no room")
 
 enum counter {
 #define COUNTER_ENUM(id, name, help) COUNT_##id,
@@ -353,6 +369,42 @@ struct holder {
 	__u16 pad;
 };
 
+/* What is asked of one Unix socket, and the kernel's own answer. */
+struct unix_question {
+	__u64 cookie;
+	__u32 found;		/* 1: it is open */
+	__u32 unread;		/* messages the owner has not read */
+	__u32 unacked;		/* memory of those that the server has not read */
+	__u32 server_gone;	/* 1: the other end was closed */
+};
+
+_Static_assert(sizeof(struct unix_question) == 24, "unix_question is ABI");
 _Static_assert(sizeof(struct holder) == 48, "holder is ABI");
+
+/*
+ * What a function of a client library means when it is called, as the cookie of the
+ * probe on it.  Arguments count from 1.
+ */
+enum library_call {
+	CALL_SAY = 1,		/* argument 2 is a statement, ended by NUL */
+	CALL_SAY_SIZED = 2,	/* the same, as long as argument 3 */
+	CALL_PREPARE = 3,	/* of handle 1, under the name 2: statement 3, ended by NUL */
+	CALL_EXECUTE = 4,	/* of handle 1: the one under the name 2 */
+	CALL_PREPARE_SIZED = 5,	/* of handle 1: statement 2, as long as argument 3 */
+	CALL_EXECUTE_LAST = 6,	/* the one of handle 1 */
+	CALL_OPEN = 7,		/* connection 1 begins, or goes on to begin */
+	CALL_CLOSE = 8,		/* connection 1 ends */
+	CALL_RESULT = 9,	/* a result is made */
+	CALL_RESULT_RETURN = 10,/* on return: a result, if it is not NULL */
+	CALL_CLEAR = 11,	/* result 1 ends, if it is not NULL */
+};
+
+/* Of a process: what its libraries handed out since they were watched, less what it gave back. */
+struct handle_counts {
+	__s64 connections;
+	__s64 results;
+};
+
+#define HANDLE_PROCESSES 4096
 
 #endif

@@ -16,13 +16,36 @@
 #define WORD_AT 5	/* both protocols have the text there, but PostgreSQL's Parse a name first */
 #define OPENING 12	/* bytes that show the first word */
 
+#define CALL_WRITE  1	/* x86's numbers */
+#define CALL_SENDTO 44
+
+/* What was sent on a Unix socket lies where the system call says; that it is not plain is rare. */
+static __always_inline bool read_argument(struct buffer *b)
+{
+#ifdef __TARGET_ARCH_x86
+	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf());
+
+	return (regs->orig_ax == CALL_SENDTO || regs->orig_ax == CALL_WRITE) &&
+	       !bpf_probe_read_user(b->bytes, OPENING, (void *)regs->si);
+#else
+	return false;
+#endif
+}
+
+static __always_inline bool read_opening(const struct sock *sk, struct buffer *b, __u32 sent)
+{
+	if (sk->__sk_common.skc_family == AF_UNIX)
+		return read_argument(b);
+	return read_last(address_of(sk), sent, OPENING) >= OPENING - 2;
+}
+
 /* BEGIN or START TRANSACTION, in any case, or a comment that may hide one. */
 static __always_inline bool opens(const struct sock *sk, __u32 sent)
 {
 	struct buffer *b = own_buffer();
 	__u32 word;
 
-	if (!b || read_last(address_of(sk), sent, OPENING) < OPENING - 2)
+	if (!b || !read_opening(sk, b, sent))
 		return true;	/* not to be read: rather one too many */
 	word = *(__u32 *)(b->bytes + WORD_AT);
 	if (b->bytes[0] == 'P' && b->bytes[WORD_AT] == 0)

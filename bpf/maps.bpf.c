@@ -13,7 +13,7 @@ struct buffers_map buffers SEC(".maps");
 struct snapshots_map snapshots SEC(".maps");
 struct snapshots_map connects SEC(".maps");
 struct no_snapshot_map no_snapshot SEC(".maps");
-struct shared shared;
+struct shared shared SEC(".data.shared");
 const volatile __u32 cfg_slots = SLOTS_DEFAULT;
 const volatile __u64 cfg_tick_ns = 4000000;
 const volatile __u32 cfg_evidence = TIER_OFF;

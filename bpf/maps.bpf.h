@@ -15,6 +15,7 @@
 #define TCP_CLOSE	7
 #define TCP_CLOSE_WAIT	8
 #define TCP_LISTEN	10
+#define AF_UNIX		1
 #define AF_INET		2
 #define AF_INET6	10
 #define IPPROTO_TCP	6

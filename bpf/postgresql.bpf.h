@@ -458,12 +458,11 @@ static __always_inline void postgresql_lose(struct slot *s, __u32 index)
 static __always_inline void note_tail(struct sk_buff *skb, struct slot *s, const struct segment *g)
 {
 	__u8 tail[8] __attribute__((aligned(8))) = {};	/* Z, four bytes of length, status */
-	struct bpf_dynptr data;
 
 	s->pg.type = MIDST;
-	if (g->here == g->len && g->len >= 6 && !bpf_dynptr_from_skb(skb, 0, &data) &&
-	    !bpf_dynptr_read(tail, 6, &data, g->from + g->len - 6, 0) && tail[0] == 'Z' &&
-	    tail[4] == 5 && !(tail[1] | tail[2] | tail[3]))
+	if (g->here == g->len && g->len >= 6 &&
+	    received_few(skb, tail, 6, g->from + g->len - 6) && tail[0] == 'Z' && tail[4] == 5 &&
+	    !(tail[1] | tail[2] | tail[3]))
 		s->pg.type = 0;
 }
 
@@ -676,13 +675,6 @@ static __always_inline __u8 greet(struct sock *sk, struct slot *s, __u32 index)
 	return PHASE_AUTH;
 }
 
-static __always_inline bool first_byte(struct sk_buff *skb, __u32 at, __u8 *ret)
-{
-	struct bpf_dynptr data;
-
-	return !bpf_dynptr_from_skb(skb, 0, &data) && !bpf_dynptr_read(ret, 1, &data, at, 0);
-}
-
 /* HELLO and NEGOTIATE: the bytes that say what will be spoken. */
 static __always_inline __u8 recognise(struct sock *sk, struct sk_buff *skb, struct slot *s,
 				      const struct segment *g, __u32 index)
@@ -693,7 +685,7 @@ static __always_inline __u8 recognise(struct sock *sk, struct sk_buff *skb, stru
 		next = greet(sk, s, index);
 	if (!g->len || next == PHASE_FREE || next == PHASE_AUTH)
 		return next;
-	if (!first_byte(skb, g->from, &said))
+	if (!received_few(skb, &said, 1, g->from))
 		return PHASE_FREE;
 	if (next == PHASE_HELLO)	/* Authentication, to a start-up we could not read */
 		return said == 'R' && s->flags & SLOT_EDGE ? PHASE_AUTH : PHASE_FREE;

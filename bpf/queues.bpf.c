@@ -65,7 +65,8 @@ int on_socket(struct bpf_iter__bpf_map_elem *ctx)
 		return 0;
 	slot = *index;
 	s = bpf_map_lookup_elem(&slots, &slot);
-	if (!s || s->phase < PHASE_AUTH || (__s64)(coarse_ns() - s->last_ns) < (__s64)QUIET_NS)
+	/* Without a port it is a Unix socket, whose queues are others. */
+	if (!s || !s->rport || s->phase < PHASE_AUTH || (__s64)(coarse_ns() - s->last_ns) < (__s64)QUIET_NS)
 		return 0;
 	fill(&q, s, slot, (const void *)*address);
 	if ((q.unread || q.unacked) && is_of((const void *)*address, s))

@@ -89,4 +89,18 @@ static __always_inline void fill_local(struct slot *s, const struct sock_common 
 	s->lport = c->skc_num;
 }
 
+/* Right only where the process that connects is the one that runs. */
+static __always_inline void fill_owner(struct slot *s)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct task_struct *leader = task->group_leader;
+	__u64 id = bpf_get_current_pid_tgid();
+
+	s->tgid = id >> 32;
+	s->tid = (__u32)id;
+	s->uid = (__u32)bpf_get_current_uid_gid();
+	s->start_ticks = leader->start_boottime / NS_PER_TICK;
+	BPF_CORE_READ_STR_INTO(&s->comm, leader, comm);
+}
+
 #endif

@@ -239,3 +239,10 @@ __noinline int keep_text(__u64 address, __u32 index, __u32 seq, __u32 size, __u3
 		use_prepared(index, kept);
 	return 0;
 }
+
+/* Makes room for a statement that comes from elsewhere.  Always 0. */
+__noinline int statement_room(__u32 index)
+{
+	room_of(index);
+	return 0;
+}

@@ -39,6 +39,7 @@ extern struct prepared_notes_map prepared_notes SEC(".maps");
 extern const volatile __u32 cfg_statement_bytes;	/* at least 256 */
 
 int keep_statement(__u64 address, __u32 index, __u32 gen, __u32 seq, __u32 n);
+int statement_room(__u32 index);
 int keep_text(__u64 address, __u32 index, __u32 seq, __u32 size, __u32 name);
 int remember_prepared(__u32 index, __u32 answers);
 int forget_prepared(__u32 index);

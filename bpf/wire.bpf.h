@@ -5,11 +5,7 @@
 
 #include "slot.bpf.h"
 #include "statement.bpf.h"
-
-#define CHUNK 256
-
-extern int bpf_dynptr_from_skb(struct sk_buff *skb, __u64 flags,
-			       struct bpf_dynptr *ptr) __ksym __weak;
+#include "received.bpf.h"
 
 /*
  * One segment, as far as it is news: what it brings, and, where it closes a gap, what
@@ -54,7 +50,7 @@ static __always_inline const __u8 *message(const struct reach *r, const struct b
 
 /* The new bytes of a segment, wherever they lie. */
 struct answer {
-	struct bpf_dynptr data;
+	struct received data;
 	__u32 from, here;	/* as in struct segment */
 	__u32 seq;
 	__u64 sk;
@@ -68,7 +64,7 @@ static __always_inline bool answer_open(struct answer *a, struct sock *sk, struc
 	a->seq = g->seq;
 	if (g->here < g->len)	/* else nothing is looked for elsewhere */
 		a->sk = address_of(sk);
-	return !bpf_dynptr_from_skb(skb, 0, &a->data);
+	return received_open(&a->data, skb);
 }
 
 /* Copies `n` (at most CHUNK) new bytes from `off` on to `at` in the buffer. */
@@ -81,8 +77,7 @@ static __always_inline bool answer_read(const struct answer *a, struct buffer *b
 		got = a->here - off;
 		if (got > n)
 			got = n;
-		if (got > CHUNK || at > CHUNK ||
-		    bpf_dynptr_read(b->bytes + at, got, &a->data, a->from + off, 0))
+		if (!received_read(&a->data, b, at, got, a->from + off))
 			return false;
 	}
 	return got == n ||

@@ -7,7 +7,7 @@ cd "${1:-$(dirname "$0")/..}" || exit 2
 
 # Left to right.  What joins the stages stands right of them all.
 stages="events sql conn level detect policy repair journal"
-joints="drivers symbols culprits turns pauses gopools engine drive ask control main cli plimsoll"
+joints="drivers symbols culprits libraries turns pauses gopools engine drive ask control main cli plimsoll"
 
 rank()
 {
@@ -41,7 +41,7 @@ judge()	# FILE INCLUDED
 	theirs=$(rank "$(echo "${inc#user/}" | sed 's,[/.].*,,')")
 
 	case "$inc" in
-	plimsoll.skel.h)
+	plimsoll.skel.h | unix.skel.h)
 		[ "$stage" = events ] || say "$file: includes $inc, only the event stage may"
 		return ;;
 	bpf/*)

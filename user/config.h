@@ -16,6 +16,7 @@
 struct evidence_conf {
 	uint64_t tier;			/* enum evidence_tier */
 	uint64_t statement_bytes;	/* kept of a statement */
+	uint64_t handles;		/* 1: what libraries hand out is counted in every process */
 };
 
 struct config {

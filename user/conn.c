@@ -339,6 +339,38 @@ static void apply_startup(struct conns *t, const struct rec_startup *r)
 		t->early[r->hdr.slot % EARLY_STARTUPS] = *r;
 }
 
+static bool is_server_named(const struct protocol *p, const char comm[static 16])
+{
+	for (size_t i = 0; i < SERVER_COMMS && p->server_comms[i]; i++)
+		if (strncmp(p->server_comms[i], comm, 16) == 0)
+			return true;
+	return false;
+}
+
+static bool is_socket_of(const struct protocol *p, const char *path)
+{
+	const char *name = strrchr(path, '/');
+
+	return p->unix_name && name && !strncmp(name + 1, p->unix_name, strlen(p->unix_name));
+}
+
+/* Where a Unix socket leads to; of one that is older than we are, also what may be spoken. */
+static void apply_path(struct conn *c, const struct rec_path *r)
+{
+	char path[UNIX_PATH + 1] = "";
+
+	memcpy(path, r->path, UNIX_PATH);
+	c->remote = addr_unix(path);
+	for_each(protocol, it) {
+		bool listens = is_server_named(*it, r->server);
+
+		if (c->protocol || (!listens && !is_socket_of(*it, path)))
+			continue;
+		c->protocol = *it;
+		c->evidence = listens ? EVIDENCE_SERVER : EVIDENCE_PORT;
+	}
+}
+
 /* Who else gives the same number at the same server is not told to give up. */
 static void apply_cancel(struct conns *t, const struct rec_cancel *r)
 {
@@ -365,6 +397,10 @@ void conns_apply_record(struct conns *t, const struct rec_hdr *rec, size_t len)
 	case REC_STARTUP:
 		if (rec->len >= sizeof(*startup) && startup->copied <= STARTUP_MAX)
 			apply_startup(t, startup);
+		break;
+	case REC_PATH:
+		if (rec->len >= sizeof(struct rec_path) && is_about(rec, c))
+			apply_path(c, (const struct rec_path *)rec);
 		break;
 	case REC_DATABASE:
 		if (rec->len >= sizeof(*startup) && is_about(rec, c))
@@ -399,19 +435,11 @@ void conns_holders_begin(struct conns *t)
 	t->server_count = 0;
 }
 
-static bool is_server_of(const struct protocol *p, const struct holder *h)
-{
-	for (size_t i = 0; i < SERVER_COMMS && p->server_comms[i]; i++)
-		if (strncmp(p->server_comms[i], h->comm, sizeof(h->comm)) == 0)
-			return true;
-	return false;
-}
-
 /* Who listens tells what is spoken there, to clients on this host. */
 static void apply_listener(struct conns *t, const struct holder *h)
 {
 	for_each(protocol, it) {
-		if (!is_server_of(*it, h) || t->server_count == LOCAL_SERVERS)
+		if (!is_server_named(*it, h->comm) || t->server_count == LOCAL_SERVERS)
 			continue;
 		t->servers[t->server_count++] = (struct local_server){
 			.netns = h->netns,
@@ -575,6 +603,11 @@ void conns_guess_protocols(struct conns *t)
 bool conn_is_listed(const struct conn *c)
 {
 	return c->protocol && c->stage != STAGE_TERMINATED && c->phase > PHASE_HELLO;
+}
+
+bool conn_is_unix(const struct conn *c)
+{
+	return addr_is_unix(&c->remote);
 }
 
 bool conn_is_opaque(const struct conn *c)

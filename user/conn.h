@@ -61,6 +61,7 @@ struct protocol {
 	enum sql_dialect dialect;
 	uint16_t usual_port;
 	const char *server_comms[SERVER_COMMS];	/* what its server's process may be called */
+	const char *unix_name;	/* what its Unix sockets' names begin with; NULL: anything */
 	/*
 	 * Reads user and database out of what came of a start-up packet (struct
 	 * rec_startup).  `bytes` may be cut short; what is not there stays as it
@@ -309,6 +310,9 @@ struct conn *conns_find_cookie(struct conns *t, uint64_t cookie);
 
 /* Whether it belongs in a list of database connections: recognised and not over. */
 bool conn_is_listed(const struct conn *c);
+
+/* Whether it goes through a Unix socket. */
+bool conn_is_unix(const struct conn *c);
 
 /* Whether what is said on it cannot be read, and nothing can be said either. */
 bool conn_is_opaque(const struct conn *c);

@@ -99,6 +99,7 @@ struct finding {
 	uint64_t grace_ns;	/* the least that it was found under: a patient gear later is no excuse */
 	uint64_t suspected_ns, confirmed_ns, ended_ns;
 	uint64_t seen_ns;	/* the last run that still showed it */
+	uint64_t decided_ns, decided_version;	/* the last verdict: when, under which rules */
 	bool checked;		/* a second source agreed; needed to be confirmed */
 	bool denied;		/* the second source disagreed: stays suspect */
 	/*

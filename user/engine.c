@@ -2,6 +2,7 @@
 /* One turn of the whole path is engine_tick(): read it first. */
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -10,6 +11,7 @@
 #include "engine.h"
 #include "events.h"
 #include "gopools.h"
+#include "libraries.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "lib/log.h"
@@ -24,6 +26,7 @@
 #define QUEUES_SHARE	 2500			/* and else such a part of the time at most, */
 #define QUEUES_SHARE_FOUND 500			/* or this while something lies there */
 #define CLOCK_EVERY_NS	 (5 * NS_PER_S)		/* how far jiffies may drift: microseconds */
+#define VERDICT_EVERY_NS NS_PER_S		/* on a finding that may still be mended */
 #define STOP_FILE	 "STOP"
 
 /* ---- event -> conn */
@@ -35,7 +38,7 @@
 static void on_record(const struct rec_hdr *rec, size_t len, void *arg)
 {
 	bool opened = rec->type == REC_STARTUP || rec->type == REC_OPAQUE ||
-		      rec->type == REC_DATABASE;
+		      rec->type == REC_PATH || rec->type == REC_DATABASE;
 	struct engine *e = arg;
 	struct conn *c;
 	struct slot s;
@@ -48,6 +51,8 @@ static void on_record(const struct rec_hdr *rec, size_t len, void *arg)
 	if (c && rec->type == REC_CLOSED)
 		levels_closed(&e->levels, c);
 	conns_apply_record(&e->conns, rec, len);
+	if (rec->type == REC_OPAQUE && e->libraries)	/* its first statement is not far */
+		libraries_step(e->libraries, &e->conns, clock_now_ns());
 	if (c && opened)
 		levels_opened(&e->levels, c, rec->ts_ns, clock_now_ns());
 }
@@ -163,7 +168,7 @@ void engine_shape(const struct engine *e, const struct conn *c, enum statement_w
 	enum statement_known known;
 
 	*ret = (struct shape){ 0 };
-	if (!e->events || !c->protocol || !c->txn_ns)
+	if (!e->events || !c->protocol || (!c->txn_ns && !c->tls))
 		return;
 	known = events_statement(e->events, c->slot, c->gen, which, &raw);
 	ret->note = known_words[known];
@@ -176,20 +181,41 @@ void engine_shape(const struct engine *e, const struct conn *c, enum statement_w
 	explicit_bzero(&raw, sizeof(raw));
 }
 
+/* A Unix socket counts no bytes; that both its queues are empty is what it can say. */
+static int ask_socket(const struct engine *e, const struct conn *c, struct sock_facts *ret)
+{
+	struct sock_name name = name_of(c);
+	struct unix_question q;
+	int r;
+
+	if (!conn_is_unix(c))
+		return sockdiag_ask(&name, ret);
+	r = events_ask_unix(e->events, c->cookie, &q);
+	if (r)
+		return r;
+	*ret = (struct sock_facts){
+		.tcp_state = q.server_gone ? TCP_CLOSE_WAIT : TCP_ESTABLISHED,
+		.unread = q.unread,
+		.unacked = q.unacked,
+		.bytes_received = c->rx_bytes,
+		.bytes_acked = c->tx_bytes,
+	};
+	return 0;
+}
+
 /*
  * The second source: what the kernel's socket says of itself must agree with what
  * the wire told us, to the byte.  Only then may a suspicion be confirmed.
  */
 static void check_suspect(const struct engine *e, struct finding *f)
 {
-	struct sock_name name = name_of(&f->conn);
 	struct sock_facts facts;
 	int r;
 
 	/* Its silence may be no fault of its: it stays a suspect until that is known. */
 	if (f->conn.pid && pauses_is_stopped(f->conn.pid, f->conn.start_ticks))
 		return;
-	r = sockdiag_ask(&name, &facts);
+	r = ask_socket(e, &f->conn, &facts);
 	f->checked = !r && finding_is_borne_out(f, &facts);
 	f->denied = !f->checked;
 	engine_shape(e, &f->conn, STATEMENT_LAST, &f->shape);
@@ -326,6 +352,8 @@ static void decide(struct engine *e, struct finding *f)
 	struct repair r;
 	int err;
 
+	f->decided_ns = e->now_ns;
+	f->decided_version = e->config.policy.version;
 	look_around(e, &f->conn, &around);
 	v = policy_decide(&e->policy, &e->config.policy, f, &around.w, action_face_find, e->now_ns);
 	if (v.kind == VERDICT_ACT && !e->journal) {
@@ -349,6 +377,18 @@ static void decide(struct engine *e, struct finding *f)
 
 /* ---- the path */
 
+/*
+ * A verdict looks at the owner in /proc, and of findings there may be thousands.  What is
+ * only observed stays so until the rules change.
+ */
+static bool verdict_is_due(const struct engine *e, const struct finding *f)
+{
+	if (!f->decided_ns || f->decided_version != e->config.policy.version)
+		return true;
+	return e->config.policy.mode == MODE_FIX &&
+	       elapsed_ns(f->decided_ns, e->now_ns) >= VERDICT_EVERY_NS;
+}
+
 /* detect -> policy -> repair */
 static void judge(struct engine *e)
 {
@@ -358,7 +398,7 @@ static void judge(struct engine *e)
 			culprits_want(e->culprits, f);
 		if (f->state == FINDING_SUSPECT && !f->checked)
 			check_suspect(e, f);
-		else if (f->state == FINDING_CONFIRMED)
+		else if (f->state == FINDING_CONFIRMED && verdict_is_due(e, f))
 			decide(e, f);
 	}
 }
@@ -370,6 +410,7 @@ void engine_tick(struct engine *e, uint64_t now_ns)
 		e->clock_ns = now_ns;
 		events_set_clock(e->events);
 	}
+	events_look_over(e->events);
 	read_slots(e);
 	walk_queues_when_due(e);
 	count_holders_when_due(e);
@@ -381,6 +422,8 @@ void engine_tick(struct engine *e, uint64_t now_ns)
 	gopools_step(e->gopools, now_ns);
 	gopools_tell(e->gopools, &e->levels);
 	levels_update(&e->levels, &e->conns, now_ns);
+	if (e->libraries)
+		libraries_step(e->libraries, &e->conns, now_ns);
 	if (e->culprits)
 		culprits_step(e->culprits, &e->detect, &e->levels);
 	if (e->journal)
@@ -584,6 +627,8 @@ static int open_events(struct engine *e)
 
 	if (!r)
 		r = culprits_new(e->events, opt.tier, &e->culprits);
+	if (!r && opt.tier != TIER_OFF)
+		r = libraries_new(e->events, e->config.evidence.handles, &e->libraries);
 	if (!r)
 		r = gopools_new(e->events, &e->conns, &e->gopools);
 	return r;
@@ -618,6 +663,8 @@ void engine_close(struct engine *e)
 	e->journal = NULL;
 	culprits_free(e->culprits);
 	e->culprits = NULL;
+	libraries_free(e->libraries);
+	e->libraries = NULL;
 	gopools_free(e->gopools);
 	e->gopools = NULL;
 	events_close(e->events);

@@ -16,6 +16,7 @@
 
 struct events;
 struct culprits;
+struct libraries;
 struct pauses;
 struct gopools;
 
@@ -38,6 +39,7 @@ struct engine {
 	const char *state_dir;		/* journal.db and STOP live here */
 	struct events *events;
 	struct culprits *culprits;	/* NULL: in a simulation */
+	struct libraries *libraries;	/* NULL: no evidence is taken */
 	struct pauses *pauses;		/* NULL: nobody watches whether owners can run */
 	struct gopools *gopools;
 	struct conns conns;

@@ -124,6 +124,7 @@ void events_close(struct events *e)
 		events_unprobe(e, n);
 	if (e->slots)
 		(void)munmap((void *)e->slots, e->slots_bytes);
+	events_unix_close(e);
 	plimsoll_bpf__destroy(e->bpf);
 	cleanup_close(&e->epoll);
 	cleanup_close(&e->pace);
@@ -155,8 +156,8 @@ int events_drain(struct events *e)
 	e->quiet_rounds = e->delivered ? 0 : e->quiet_rounds + 1;
 	if (e->quiet_rounds <= QUIET_ROUNDS) {
 		pace(e, PACE_NS);
-	} else if (!e->bpf->bss->shared.armed) {
-		e->bpf->bss->shared.armed = 1;
+	} else if (!e->bpf->data_shared->shared.armed) {
+		e->bpf->data_shared->shared.armed = 1;
 		(void)ring_buffer__consume(e->ring);	/* what came before we armed */
 	}
 	return e->delivered;
@@ -164,7 +165,7 @@ int events_drain(struct events *e)
 
 uint32_t events_high(const struct events *e)
 {
-	uint32_t high = *(volatile uint32_t *)&e->bpf->bss->shared.high;
+	uint32_t high = *(volatile uint32_t *)&e->bpf->data_shared->shared.high;
 
 	return high < e->slot_count ? high : e->slot_count;
 }

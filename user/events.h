@@ -22,7 +22,7 @@ struct event_fact {
 	char why_not[128];
 };
 
-#define EVENT_FACTS 16
+#define EVENT_FACTS 20
 
 struct events_options {
 	uint32_t slots;			/* connections tracked at once */
@@ -93,7 +93,32 @@ bool events_snapshot(const struct events *e, uint32_t index, uint32_t gen, enum 
 /* Takes in connections that are older than we are, in every network namespace. */
 int events_adopt(struct events *e);
 
-/* Every (process, TCP socket) pair of the host; `cookie` 0 for all sockets. */
+/*
+ * Looks over the Unix sockets: which were closed has no hook.  To be called a few
+ * times a second.
+ */
+void events_look_over(struct events *e);
+
+/* What the kernel says of one Unix socket.  0, -ENOENT when it is closed, -EOPNOTSUPP. */
+int events_ask_unix(const struct events *e, uint64_t cookie, struct unix_question *ret);
+
+/*
+ * Watches functions of a library: entry probes at the `n` offsets in the file that `pin`
+ * names, in every process that has it mapped, now or later; what each means (enum
+ * library_call) is its cookie.  CALL_RESULT_RETURN ones are probes on return.  The watch
+ * lasts until *ret is closed (events_unwatch()).  0 or -errno; -EOPNOTSUPP: no evidence is
+ * taken, or the kernel is older than 6.6.
+ */
+struct watch;
+int events_watch(struct events *e, int pin, const uint64_t *offsets, const uint64_t *calls,
+		 size_t n, struct watch **ret);
+void events_unwatch(struct watch *w);
+
+/* What a process was handed by the libraries that are watched; false: by none. */
+bool events_handles(const struct events *e, uint32_t pid, struct handle_counts *ret);
+void events_forget_handles(const struct events *e, uint32_t pid);
+
+/* Every (process, socket) pair of the host; `cookie` 0 for all sockets. */
 int events_holders(struct events *e, uint64_t cookie, holder_fn fn, void *arg);
 
 /* Every connection that is quiet and has something unread or unacknowledged.  0 or -errno. */

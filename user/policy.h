@@ -32,6 +32,7 @@ enum verdict_kind { VERDICT_OBSERVE, VERDICT_ACT, VERDICT_REFUSE, VERDICT_MAX };
 	X(HOLDERS_UNKNOWN, "holders-unknown", "who has the connection open is not known")          \
 	X(NOT_OWNER, "not-owner", "the process that holds it is not the one that opened it")       \
 	X(ENCRYPTED, "encrypted", "the connection is encrypted, nothing can be said on it")        \
+	X(UNIX_SOCKET, "unix-socket", "nothing can be done to a connection through a Unix socket") \
 	X(WRONG_PROTOCOL, "wrong-protocol", "the action does not exist for this protocol")         \
 	X(WRONG_STATE, "wrong-state", "the connection is not in a state the action is for")        \
 	X(ALREADY_FAILED, "already-failed", "the transaction has failed already, it holds no locks") \

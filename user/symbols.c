@@ -15,6 +15,7 @@
 
 #include "lib/symbols_wire.h"
 #include "symbols/confine.h"
+#include "symbols/exports.h"
 #include "symbols/module.h"
 #include "symbols/perf_map.h"
 #include "symbols/stack.h"
@@ -67,6 +68,17 @@ static bool read_stack(struct symbols_stack *s)
 		return false;
 	for (uint32_t i = 0; i < s->head.queries; i++)
 		if (s->maps[i].file >= s->head.files && s->maps[i].file != SYMBOLS_NO_FILE)
+			return false;
+	return true;
+}
+
+static bool read_names(struct symbols_names *n)
+{
+	if (n->head.files > SYMBOLS_FILES_MAX || n->head.queries > SYMBOLS_NAMES_MAX ||
+	    !read_all(n->names, n->head.queries * sizeof(n->names[0])))
+		return false;
+	for (uint32_t i = 0; i < n->head.queries; i++)
+		if (!memchr(n->names[i], '\0', sizeof(n->names[i])))
 			return false;
 	return true;
 }
@@ -182,6 +194,16 @@ static void answer_all(const struct symbols_request *request)
 	}
 }
 
+static void answer_offsets(struct symbols_names *n)
+{
+	for (uint32_t i = 0; i < n->head.files; i++) {
+		struct symbols_offsets a = { .file = i };
+
+		a.read = exports_find(SYMBOLS_FD + (int)i, n->names, n->head.queries, a.offsets);
+		say(&a, sizeof(a));
+	}
+}
+
 /* Debug information is large: only what uses the function is asked for its types. */
 static void answer_go(const struct symbols_go *q)
 {
@@ -208,6 +230,7 @@ int main(void)
 		struct symbols_head head;
 		struct symbols_request request;
 		struct symbols_stack stack;
+		struct symbols_names names;
 		struct symbols_go go;
 	} asked;
 
@@ -220,6 +243,8 @@ int main(void)
 	} else if (asked.head.magic == SYMBOLS_STACK_MAGIC && read_stack(&asked.stack)) {
 		stack_follow(&asked.stack, say_address);
 		say_address(0);
+	} else if (asked.head.magic == SYMBOLS_NAMES_MAGIC && read_names(&asked.names)) {
+		answer_offsets(&asked.names);
 	} else if (asked.head.magic == SYMBOLS_GO_MAGIC && read_go(&asked.go)) {
 		answer_go(&asked.go);
 	} else {

@@ -63,10 +63,27 @@ struct rb_root {
 
 struct socket;
 
+struct sk_buff_head {
+	__u32 qlen;
+};
+
+typedef struct {
+	int counter;
+} atomic_t;
+
+typedef struct refcount_struct {
+	atomic_t refs;
+} refcount_t;
+
 struct sock {
 	struct sock_common __sk_common;
 	struct rb_root tcp_rtx_queue;
 	u16 sk_protocol;
+	u16 sk_type;
+	u8 sk_shutdown;
+	struct sk_buff_head sk_receive_queue;
+	refcount_t sk_wmem_alloc;
+	struct pid *sk_peer_pid;
 	int sk_err_soft;
 	struct socket *sk_socket;
 };
@@ -131,7 +148,26 @@ struct thread_struct {
 };
 
 struct pt_regs {
-	unsigned long r15, r14, r13, r12, bp, bx, ax, ip, sp;
+	unsigned long r15, r14, r13, r12, bp, bx, ip, sp;
+	unsigned long di, si, dx, ax, orig_ax;
+};
+
+struct hlist_node {
+	struct hlist_node *next;
+};
+
+struct hlist_head {
+	struct hlist_node *first;
+};
+
+enum pid_type { PIDTYPE_PID, PIDTYPE_TGID, PIDTYPE_PGID, PIDTYPE_SID, PIDTYPE_MAX };
+
+struct pid {
+	struct hlist_head tasks[PIDTYPE_MAX];
+};
+
+struct thread_info {
+	u32 status;
 };
 
 struct mm_struct {
@@ -139,8 +175,10 @@ struct mm_struct {
 };
 
 struct task_struct {
+	struct thread_info thread_info;
 	struct mm_struct *mm;
 	int tgid;
+	struct hlist_node pid_links[PIDTYPE_MAX];
 	struct thread_struct thread;
 	struct task_struct *group_leader;
 	u64 start_boottime;
@@ -162,6 +200,49 @@ struct bpf_iter_meta {
 struct bpf_iter__tcp {
 	struct bpf_iter_meta *meta;
 	struct sock_common *sk_common;
+	unsigned int uid;
+};
+
+struct sockaddr_un {
+	unsigned short sun_family;
+	char sun_path[108];
+};
+
+struct unix_address {
+	int len;
+	struct sockaddr_un name[0];
+};
+
+struct qstr {
+	const unsigned char *name;
+};
+
+struct dentry {
+	struct qstr d_name;
+};
+
+struct path {
+	struct dentry *dentry;
+};
+
+struct unix_sock {
+	struct sock sk;
+	struct unix_address *addr;
+	struct path path;
+	struct sock *peer;
+};
+
+struct sockaddr;
+
+struct bpf_sock_addr_kern {
+	struct sock *sk;
+	struct sockaddr *uaddr;
+	u32 uaddrlen;
+};
+
+struct bpf_iter__unix {
+	struct bpf_iter_meta *meta;
+	struct unix_sock *unix_sk;
 	unsigned int uid;
 };
 

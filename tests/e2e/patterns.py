@@ -65,14 +65,15 @@ def held(b, driver):
     same(taken_back(d, app), [], "regrets")
 
 
-@tap.test("a pool that works, bursts and rests is not found", each=client.POOLS, limit=90)
+@tap.test("a pool that works, bursts and rests, and who listens, is not found", each=client.POOLS, limit=90)
 def healthy(b, driver):
     d, app = begin(b, driver)
     for threads in (4, 10, 16):
         app.must(f"burst {threads} 300")
         app.must("op 20 30")
         none_in(d, app, 3)
-    app.must("op 10 400")
+    app.must("listen 7 400")
+    app.must("op 10 300")
     none_in(d, app, 5)
     same(taken_back(d, app), [], "suspicions that were taken back")
 

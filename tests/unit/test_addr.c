@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -107,6 +108,47 @@ static void compares(void **state)
 	assert_false(addr_equal(&a, &b));
 }
 
+static const char *text_of(const struct addr *a)
+{
+	static char text[ADDR_TEXT_LEN];
+
+	return addr_format(a, text);
+}
+
+static void names_unix_sockets(void **state)
+{
+	struct addr a = addr_unix("/run/postgresql/.s.PGSQL.5432"), b;
+
+	(void)state;
+	assert_true(addr_is_unix(&a));
+	assert_string_equal(text_of(&a), "unix:/run/postgresql/.s.PGSQL.5432");
+	b = addr_unix("/run/postgresql/.s.PGSQL.5432");
+	assert_true(addr_equal(&a, &b));
+	b = addr_unix("/run/mysqld/mysqld.sock");
+	assert_false(addr_equal(&a, &b));
+	assert_int_equal(addr_parse("unix:/run/mysqld/mysqld.sock", &a), 0);
+	assert_true(addr_equal(&a, &b));
+	b = addr_unix("");
+	assert_string_equal(text_of(&b), "unix");
+	assert_int_equal(addr_parse("[ffff::1]:5432", &a), 0);
+	assert_false(addr_is_unix(&a));
+}
+
+static void forgets_no_path_for_another(void **state)
+{
+	struct addr first = addr_unix("/first"), a;
+	char path[32];
+
+	(void)state;
+	for (int i = 0; i < 2000; i++) {
+		(void)snprintf(path, sizeof(path), "/many/%d", i);
+		a = addr_unix(path);
+		assert_false(addr_equal(&a, &first));
+	}
+	assert_string_equal(text_of(&first), "unix:/first");
+	assert_string_equal(text_of(&a), "unix");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -114,6 +156,8 @@ int main(void)
 		cmocka_unit_test(maps_ipv4),
 		cmocka_unit_test(refuses),
 		cmocka_unit_test(compares),
+		cmocka_unit_test(names_unix_sockets),
+		cmocka_unit_test(forgets_no_path_for_another),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

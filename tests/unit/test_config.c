@@ -115,7 +115,7 @@ static const struct invalid invalid_rules[] = {
 	{ "rules:\n  - { match: { pid: 0 }, act: defuse }\n", 2, 21, "must be 1 to 4194304" },
 	{ "rules:\n  - { match: { pid: x }, act: defuse }\n", 2, 21, "expected a whole number" },
 	{ "rules:\n  - { match: { endpoint: db.example }, act: defuse }\n", 2, 26,
-	  "expected IP:PORT, [IPV6]:PORT or a pattern, found 'db.example'" },
+	  "expected IP:PORT, [IPV6]:PORT, unix:PATH or a pattern, found 'db.example'" },
 	{ "rules:\n  - { match: { endpoint: 10.0.0.2 }, act: defuse }\n", 2, 26, "IP:PORT" },
 	{ "rules:\n  - { act: }\n", 2, 12, "found nothing" },
 	{ "rules:\n  - { act: { defuse: 1 } }\n", 2, 12, "expected a list, found a mapping" },

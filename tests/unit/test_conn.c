@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -582,6 +583,89 @@ static void quiet_never_wraps(void **state)
 	assert_int_equal(conn_quiet_ns(&c, 150), 50);
 }
 
+/* ---- Unix sockets */
+
+static struct slot through_unix(struct slot s)
+{
+	memset(s.raddr, 0, sizeof(s.raddr));
+	memset(s.laddr, 0, sizeof(s.laddr));
+	s.laddr[0] = s.laddr[1] = s.raddr[0] = s.raddr[1] = UNIX_MARK;
+	s.rport = s.lport = 0;
+	return s;
+}
+
+static struct rec_path path_of(uint32_t slot, uint64_t cookie, const char *listens,
+			       const char *path)
+{
+	struct rec_path r = { .hdr = { REC_PATH, sizeof(r), slot, 1, 0, cookie, 0 } };
+
+	(void)snprintf(r.server, sizeof(r.server), "%s", listens);
+	(void)snprintf(r.path, sizeof(r.path), "%s", path);
+	return r;
+}
+
+static void knows_a_unix_socket(void **state)
+{
+	struct conns *t = *state;
+	struct slot s = through_unix(ready(9, 'T'));
+	struct rec_path r = path_of(2, 9, "", "/run/.s.PGSQL.5432");
+	const struct conn *c = conns_apply_slot(t, 2, &s);
+	char text[ADDR_TEXT_LEN];
+
+	assert_true(conn_is_unix(c));
+	assert_string_equal(addr_format(&c->remote, text), "unix");
+	conns_apply_record(t, &r.hdr, sizeof(r));
+	assert_string_equal(addr_format(&c->remote, text), "unix:/run/.s.PGSQL.5432");
+	assert_string_equal(addr_format(&c->local, text), "unix");
+	assert_int_equal(c->activity, ACTIVITY_IDLE_IN_TXN);
+	assert_int_equal(c->evidence, EVIDENCE_WIRE);
+	c = conns_apply_slot(t, 2, &s);
+	assert_string_equal(addr_format(&c->remote, text), "unix:/run/.s.PGSQL.5432");
+}
+
+static void takes_no_path_of_another(void **state)
+{
+	struct conns *t = *state;
+	struct slot s = through_unix(ready(9, 'I'));
+	struct rec_path r = path_of(2, 8, "", "/run/other");
+	const struct conn *c = conns_apply_slot(t, 2, &s);
+	char text[ADDR_TEXT_LEN];
+
+	conns_apply_record(t, &r.hdr, sizeof(r));
+	r = path_of(2, 9, "", "/run/short");
+	conns_apply_record(t, &r.hdr, sizeof(r) - 1);
+	assert_string_equal(addr_format(&c->remote, text), "unix");
+}
+
+static void adopted_through(struct conns *t, const char *server_comm, const char *path,
+			    const char *protocol, enum evidence evidence)
+{
+	struct slot s = through_unix(adopted(9));
+	struct rec_path r = path_of(2, 9, server_comm, path);
+	const struct conn *c;
+
+	s.protocol = WIRE_UNKNOWN;
+	c = conns_apply_slot(t, 2, &s);
+	conns_apply_record(t, &r.hdr, sizeof(r));
+	if (protocol)
+		assert_string_equal(c->protocol->name, protocol);
+	else
+		assert_null(c->protocol);
+	assert_int_equal(c->evidence, evidence);
+	assert_int_equal(c->activity, ACTIVITY_UNKNOWN);
+	s.phase = PHASE_FREE;
+	(void)conns_apply_slot(t, 2, &s);
+}
+
+static void guesses_what_an_old_one_speaks(void **state)
+{
+	adopted_through(*state, "postgres", "/any/path", "postgresql", EVIDENCE_SERVER);
+	adopted_through(*state, "mariadbd", "/run/mysqld/mysqld.sock", "mysql", EVIDENCE_SERVER);
+	adopted_through(*state, "pgbouncer", "/tmp/.s.PGSQL.6432", "postgresql", EVIDENCE_PORT);
+	adopted_through(*state, "systemd", "/run/.s.PGSQL.d/bus", NULL, EVIDENCE_NONE);
+	adopted_through(*state, "", "@abstract", NULL, EVIDENCE_NONE);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -616,6 +700,9 @@ int main(void)
 		TEST(hello_and_the_end_are_not_listed),
 		TEST(many_come_and_go),
 		TEST(quiet_never_wraps),
+		TEST(knows_a_unix_socket),
+		TEST(takes_no_path_of_another),
+		TEST(guesses_what_an_old_one_speaks),
 	};
 
 	return cmocka_run_group_tests_name("conn", tests, NULL, NULL);

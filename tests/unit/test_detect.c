@@ -594,7 +594,7 @@ static void a_patient_gear_is_no_excuse(void **state)
 	agree(w);
 	assert_string_equal(run(w, 28), "C");
 	/* Nobody's grace any more, but for this one. */
-	detect_conf_find(&w->conf, "idle-in-txn")->base.grace_ns = 60 * NS_PER_S;
+	detect_conf_find(&w->conf, "idle-in-txn")->base.grace_ns = 35 * NS_PER_S;
 	assert_string_equal(run(w, 29), "");
 	/* It went on after all. */
 	w->slots[0].last_ns = START + 30 * NS_PER_S;

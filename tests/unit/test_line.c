@@ -229,6 +229,22 @@ static void gears_by_level_and_line(void **state)
 	}
 }
 
+/* As many open as it may have, and hardly one lent: there is no hurry. */
+static void a_pool_s_own_word_comes_first(void **state)
+{
+	struct pool p = fresh();
+
+	(void)state;
+	p.line = p.open = 13;
+	p.in_use = 1;
+	p.word.known = true;
+	(void)gear_shift(&p, NS_PER_S);
+	assert_int_equal(p.gear, 1);
+	p.in_use = 13;
+	(void)gear_shift(&p, NS_PER_S);
+	assert_int_equal(p.gear, 4);
+}
+
 static void up_at_once_down_one_in_a_minute(void **state)
 {
 	struct pool p = fresh();
@@ -298,7 +314,7 @@ static void a_steeper_gear_leaves_less_grace_never_more(void **state)
 {
 	(void)state;
 	assert_int_equal(gear_grace_ns(1, 30 * NS_PER_S), 30 * NS_PER_S);
-	assert_int_equal(gear_grace_ns(6, 30 * NS_PER_S), 7500 * NS_PER_MS);
+	assert_int_equal(gear_grace_ns(6, 30 * NS_PER_S), 22500 * NS_PER_MS);
 	for (unsigned int g = 2; g <= GEARS; g++)
 		assert_true(gear_grace_ns(g, 30 * NS_PER_S) < gear_grace_ns(g - 1, 30 * NS_PER_S));
 	assert_int_equal(gear_grace_ns(0, 77), 77);
@@ -316,6 +332,7 @@ int main(void)
 		cmocka_unit_test(noise_does_not_make_it_oscillate),
 		cmocka_unit_test(a_noisier_network_never_has_a_lower_line),
 		cmocka_unit_test(gears_by_level_and_line),
+		cmocka_unit_test(a_pool_s_own_word_comes_first),
 		cmocka_unit_test(up_at_once_down_one_in_a_minute),
 		cmocka_unit_test(at_the_border_it_stays),
 		cmocka_unit_test(never_late_and_never_hasty),

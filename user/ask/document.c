@@ -4,6 +4,7 @@
 
 #include "ask/document.h"
 #include "culprits.h"
+#include "events.h"
 #include "lib/clock.h"
 #include "lib/container.h"
 #include "lib/netns.h"
@@ -229,6 +230,24 @@ static void set_network(json_t *o, const struct conn *c)
 	set(o, "jitter_rate", c->rtt_us ? json_real((double)c->mdev_us / c->rtt_us) : json_null());
 }
 
+static json_t *handed_out(int64_t n)
+{
+	return json_integer(n > 0 ? n : 0);	/* what was given back may be older than the watch */
+}
+
+/* What the process was handed by its client library and has not given back. */
+static void set_handles(json_t *o, const struct engine *e, const struct conn *c)
+{
+	struct handle_counts n;
+
+	if (!e->events || !c->pid || !events_handles(e->events, c->pid, &n)) {
+		set(o, "handles", json_null());
+		return;
+	}
+	set(o, "handles", json_pack("{s:o, s:o}", "connections", handed_out(n.connections),
+				    "results", handed_out(n.results)));
+}
+
 json_t *document_conn(struct lookup *l, const struct conn *c, uint64_t now_ns)
 {
 	json_t *o = json_object();
@@ -252,6 +271,7 @@ json_t *document_conn(struct lookup *l, const struct conn *c, uint64_t now_ns)
 	set_network(o, c);
 	set_culprit(o, l, c);
 	set(o, "findings", ids(l, c));
+	set_handles(o, l->e, c);
 	set(o, "uid", c->pid ? json_integer(c->uid) : json_null());
 	set(o, "holders", c->holders == HOLDERS_UNKNOWN ? json_null() : json_integer(c->holders));
 	set(o, "tls", json_boolean(c->tls));

@@ -50,7 +50,7 @@ static enum exit_code read_flag(const char *key, json_t *value, bool *out, json_
 static enum exit_code read_endpoint(const char *text, struct filter *f, json_t **ret)
 {
 	if (addr_parse(text, &f->endpoint) < 0)
-		return ask_fail(ret, EXIT_USAGE, "endpoint: '%.60s' is not IP:PORT", text);
+		return ask_fail(ret, EXIT_USAGE, "endpoint: '%.60s' is neither IP:PORT nor unix:PATH", text);
 	f->has_endpoint = true;
 	return EXIT_OK;
 }

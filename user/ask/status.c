@@ -5,6 +5,7 @@
 #include "ask/question.h"
 #include "events.h"
 #include "lib/clock.h"
+#include "libraries.h"
 
 struct census {
 	json_int_t listed, tls, compressed, unrecognised, unknown, uncertain;
@@ -123,6 +124,18 @@ static json_t *losses(const struct engine *e)
 	return array;
 }
 
+static json_t *watched(const struct engine *e)
+{
+	struct libraries_state s;
+
+	if (!e->libraries)
+		return json_null();
+	s = libraries_state(e->libraries);
+	return json_pack("{s:I, s:I, s:I, s:I, s:I}", "watched", (json_int_t)s.watched, "read",
+			 (json_int_t)s.read, "not_read", (json_int_t)s.not_read, "refused",
+			 (json_int_t)s.refused, "left_out", (json_int_t)s.left_out);
+}
+
 static enum exit_code answer_doctor(const struct inquiry *q, json_t **ret)
 {
 	static const char *const names[] = { NULL };
@@ -137,8 +150,9 @@ static enum exit_code answer_doctor(const struct inquiry *q, json_t **ret)
 			  n.compressed, "activity_unknown", n.unknown, "not_recognised",
 			  n.unrecognised, "uncertain", n.uncertain);
 	return ask_done("doctor",
-			json_pack("[{s:s, s:o, s:o, s:o}]", "kernel", kernel.release, "facts",
-				  facts(q->e), "counters", losses(q->e), "blind", blind),
+			json_pack("[{s:s, s:o, s:o, s:o, s:o}]", "kernel", kernel.release, "facts",
+				  facts(q->e), "counters", losses(q->e), "blind", blind,
+				  "libraries", watched(q->e)),
 			ret);
 }
 

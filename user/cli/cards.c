@@ -121,6 +121,14 @@ static void print_pool(json_t *p)
 			     value_text(p, "line").text, value_text(p, "gear").text);
 }
 
+static void print_handles(json_t *h)
+{
+	if (json_is_object(h))
+		(void)printf("%-12s %s connections and %s results of its library's not given back\n",
+			     "process has", value_text(h, "connections").text,
+			     value_text(h, "results").text);
+}
+
 static void print_marks(json_t *o)
 {
 	if (json_is_true(json_object_get(o, "tls")))
@@ -167,6 +175,7 @@ void print_show(const struct cli *c, json_t *rows)
 	if (json_is_string(json_object_get(o, "trace_id")))
 		text_line(o, "trace", "trace_id");
 	print_marks(o);
+	print_handles(json_object_get(o, "handles"));
 	print_pool(json_object_get(o, "pool"));
 	print_findings(c, json_object_get(o, "findings"));
 	print_who(o);
@@ -268,6 +277,18 @@ static void print_facts(json_t *facts)
 	}
 }
 
+static void print_libraries(json_t *l)
+{
+	if (!json_is_object(l))
+		return;
+	(void)printf("\nclient libraries (of what is encrypted)\n");
+	(void)printf("%8s watched\n", value_text(l, "watched").text);
+	(void)printf("%8s files looked into\n", value_text(l, "read").text);
+	(void)printf("%8s that could not be read\n", value_text(l, "not_read").text);
+	(void)printf("%8s that the kernel takes no probes on\n", value_text(l, "refused").text);
+	(void)printf("%8s left out, for there were too many\n", value_text(l, "left_out").text);
+}
+
 void print_doctor(const struct cli *c, json_t *rows)
 {
 	json_t *o = json_array_get(rows, 0), *blind = json_object_get(o, "blind"), *counter;
@@ -285,6 +306,7 @@ void print_doctor(const struct cli *c, json_t *rows)
 		     value_text(blind, "uncertain").text);
 	(void)printf("%8s TCP connections not recognised as a database's\n",
 		     value_text(blind, "not_recognised").text);
+	print_libraries(json_object_get(o, "libraries"));
 	(void)printf("\nwhat was lost\n");
 	json_array_foreach(json_object_get(o, "counters"), i, counter)
 		(void)printf("%8s %s\n", value_text(counter, "value").text,

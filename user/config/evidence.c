@@ -13,6 +13,11 @@ static const struct param statement = {
 	STATEMENT_MAX
 };
 
+static const struct param handles = {
+	"handles", "count connections and results that libraries hand out, in every process",
+	PARAM_BOOL, offsetof(struct evidence_conf, handles), 0, 0, 1
+};
+
 static int read_tier(const struct yaml_report *r, const struct yaml_node *value, void *into)
 {
 	struct evidence_conf *e = into;
@@ -35,9 +40,15 @@ static int read_statement(const struct yaml_report *r, const struct yaml_node *v
 	return schema_param(r, value, &statement, into);
 }
 
+static int read_handles(const struct yaml_report *r, const struct yaml_node *value, void *into)
+{
+	return schema_param(r, value, &handles, into);
+}
+
 static const struct schema_key keys[] = {
 	{ "tier", read_tier },
 	{ "statement", read_statement },
+	{ "handles", read_handles },
 	{ 0 },
 };
 

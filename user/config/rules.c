@@ -106,7 +106,7 @@ int config_endpoint(const struct yaml_report *r, const struct yaml_node *value,
 	if (err < 0 || is_pattern(out))
 		return err;
 	if (addr_parse(out, &a) < 0)
-		return yaml_fail(r, value, "expected IP:PORT, [IPV6]:PORT or a pattern, found '%s'",
+		return yaml_fail(r, value, "expected IP:PORT, [IPV6]:PORT, unix:PATH or a pattern, found '%s'",
 				 out);
 	(void)addr_format(&a, out);
 	return 0;

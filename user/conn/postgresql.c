@@ -64,6 +64,7 @@ static const struct protocol postgresql = {
 	.dialect = SQL_POSTGRESQL,
 	.usual_port = 5432,
 	.server_comms = { "postgres" },
+	.unix_name = ".s.PGSQL.",
 	.startup = startup,
 	.replicates = replicates,
 	.goodbye_name = "Terminate",

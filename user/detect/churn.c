@@ -19,7 +19,8 @@
 #include "lib/clock.h"
 
 #define MINUTE_NS     (60 * NS_PER_S)
-#define LONGEST_NS    (280 * NS_PER_S)	/* of what the history keeps */
+#define SPAN_NS	      (SPAN_S * NS_PER_S)
+#define LONGEST_NS    (285 * NS_PER_S)	/* of what the history keeps */
 #define BRIEF_PERCENT 80
 
 struct conf {
@@ -41,26 +42,33 @@ static bool throws(const struct history *h, uint64_t from_ns, uint64_t until_ns,
 	       brief * 100ULL >= ended * (uint64_t)BRIEF_PERCENT;
 }
 
+/* In whole spans: one that has just begun would say that it is over. */
+static uint64_t third_of(uint64_t grace_ns)
+{
+	uint64_t spans = (grace_ns < LONGEST_NS ? grace_ns : LONGEST_NS) / 3 / SPAN_NS;
+
+	return spans ? spans * SPAN_NS : SPAN_NS;
+}
+
 static bool check_pool(const struct pool *p, const struct detector_conf *base, const void *conf,
 		       uint64_t now_ns, struct symptom *ret)
 {
-	uint64_t window_ns = base->grace_ns < LONGEST_NS ? base->grace_ns : LONGEST_NS;
-	uint64_t from_ns = elapsed_ns(window_ns, now_ns);
+	uint64_t part_ns = third_of(base->grace_ns), until_ns = now_ns - now_ns % SPAN_NS;
+	uint64_t from_ns = elapsed_ns(3 * part_ns, until_ns);
 	const struct conf *own = conf;
 	uint32_t ended, brief;
 
 	if (p->forwards || p->history.begun_ns > from_ns)
 		return false;
-	for (int i = 0; i < 3; i++)
-		if (!throws(&p->history, from_ns + i * window_ns / 3,
-			    from_ns + (i + 1) * window_ns / 3, own->rate))
+	for (uint64_t at_ns = from_ns; at_ns < until_ns; at_ns += part_ns)
+		if (!throws(&p->history, at_ns, at_ns + part_ns, own->rate))
 			return false;
-	history_thrown(&p->history, from_ns, now_ns, &ended, &brief);
+	history_thrown(&p->history, from_ns, until_ns, &ended, &brief);
 	ret->since_ns = from_ns;
 	ret->confidence = 0.9;
 	(void)snprintf(ret->why, sizeof(ret->why),
 		       "%u of %u connections that ended in %.0f s were used once and thrown away",
-		       brief, ended, ns_to_s(window_ns));
+		       brief, ended, ns_to_s(3 * part_ns));
 	return true;
 }
 

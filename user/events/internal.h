@@ -8,11 +8,14 @@
 
 #include "events.h"
 #include "plimsoll.skel.h"
+#include "unix.skel.h"
 
 struct ring_buffer;
 
 struct events {
 	struct plimsoll_bpf *bpf;
+	struct unix_bpf *local;		/* Unix sockets'; NULL: this kernel cannot */
+	unsigned int looks;		/* over them */
 	struct ring_buffer *ring;
 	const struct slot *slots;	/* the kernel's, mapped for reading */
 	uint32_t slot_count;
@@ -22,6 +25,7 @@ struct events {
 	int delivered;			/* records in this drain */
 	record_fn record;
 	void *arg;
+	int watches;			/* libraries that are watched */
 	struct bpf_link *probes[EVENTS_PROBES];	/* NULL: not attached */
 	bool testing, proved;		/* the self-test runs, and what it found */
 	struct event_fact facts[EVENT_FACTS];
@@ -31,6 +35,19 @@ struct events {
 /* load.c: opens and loads the skeleton, leaving out what this kernel refuses. */
 int events_load(struct events *e, const struct events_options *opt);
 void events_fact(struct events *e, const char *fact, const char *way, const char *why_not);
+
+/* The sentence that the kernel or libbpf last had against us; `err` where there was none. */
+const char *events_complaint(int err);
+
+/* probe.c: before the programs are loaded. */
+void events_probe_prepare(struct plimsoll_bpf *bpf);
+
+/* unix.c: what watches Unix sockets, if this kernel can. */
+void events_unix_open(struct events *e);
+void events_unix_close(struct events *e);
+
+/* iterate.c: takes in the Unix connections that are not known. */
+int events_adopt_unix(struct events *e);
 
 /* selftest.c: whether what a client sent can be read here.  The ring must be open. */
 void events_selftest(struct events *e);

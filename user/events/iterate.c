@@ -3,7 +3,7 @@
  * The iterators: connections older than we are, who holds which socket, and what lies
  * in its queues.
  *
- * iter/tcp shows one network namespace, that of the thread that creates it; so
+ * iter/tcp and iter/unix show one network namespace, that of the thread that creates them; so
  * each namespace that any process lives in is entered for the length of a walk.
  */
 #include <dirent.h>
@@ -29,9 +29,9 @@ static int begin(struct bpf_link *link)
 	return fd < 0 ? (fd == -1 ? -errno : fd) : fd;
 }
 
-static int walk_tcp(struct events *e)
+static int walk(struct bpf_link *link)
 {
-	_close_ int fd = begin(e->bpf->links.on_tcp);
+	_close_ int fd = begin(link);
 	char nothing[64];
 	ssize_t n;
 
@@ -41,6 +41,18 @@ static int walk_tcp(struct events *e)
 		n = read(fd, nothing, sizeof(nothing));
 	while (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)));
 	return n < 0 ? -errno : 0;
+}
+
+/* The sockets of the namespace we are in. */
+static int walk_unix(struct events *e)
+{
+	return e->local ? walk(e->local->links.on_unix) : 0;
+}
+
+static int walk_sockets(struct events *e)
+{
+	(void)walk_unix(e);
+	return walk(e->bpf->links.on_tcp);
 }
 
 static bool seen(ino_t *inodes, size_t *count, ino_t inode)
@@ -54,8 +66,8 @@ static bool seen(ino_t *inodes, size_t *count, ino_t inode)
 }
 
 /* Walks the namespace of `pid` if it is none of those walked before. */
-static void walk_namespace_of(struct events *e, const char *pid, int home, ino_t *inodes,
-			      size_t *count)
+static void walk_namespace_of(struct events *e, int (*here)(struct events *e), const char *pid,
+			      int home, ino_t *inodes, size_t *count)
 {
 	char path[64];
 	struct stat st;
@@ -70,12 +82,12 @@ static void walk_namespace_of(struct events *e, const char *pid, int home, ino_t
 				       "its older connections stay unseen", pid);
 		return;
 	}
-	(void)walk_tcp(e);
+	(void)here(e);
 	if (setns(home, CLONE_NEWNET))
 		(void)log_err(-errno, "cannot return to our own network namespace");
 }
 
-int events_adopt(struct events *e)
+static int walk_all(struct events *e, int (*here)(struct events *e))
 {
 	_close_ int home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
 	_free_ ino_t *inodes = calloc(NAMESPACES_MAX, sizeof(*inodes));
@@ -87,14 +99,24 @@ int events_adopt(struct events *e)
 
 	if (home >= 0 && inodes && proc && !fstat(home, &st)) {
 		(void)seen(inodes, &count, st.st_ino);
-		r = walk_tcp(e);
+		r = here(e);
 		while (!r && (d = readdir(proc)))
 			if (d->d_name[0] >= '1' && d->d_name[0] <= '9')
-				walk_namespace_of(e, d->d_name, home, inodes, &count);
+				walk_namespace_of(e, here, d->d_name, home, inodes, &count);
 	}
 	if (proc)
 		(void)closedir(proc);
 	return r;
+}
+
+int events_adopt(struct events *e)
+{
+	return walk_all(e, walk_sockets);
+}
+
+int events_adopt_unix(struct events *e)
+{
+	return walk_all(e, walk_unix);
 }
 
 /* Reads an iterator to its end: whole things of `size` bytes, some at a time. */

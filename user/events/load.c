@@ -52,6 +52,11 @@ void events_fact(struct events *e, const char *fact, const char *way, const char
 	(void)snprintf(f->why_not, sizeof(f->why_not), "%s", why_not ? why_not : "");
 }
 
+const char *events_complaint(int err)
+{
+	return *last_complaint ? last_complaint : strerror(-err);
+}
+
 static int check_kernel(void)
 {
 	unsigned int major = 0, minor = 0;
@@ -95,6 +100,7 @@ static struct plimsoll_bpf *open_sized(const struct events_options *opt)
 	(void)bpf_map__set_max_entries(bpf->maps.free_slots, opt->slots);
 	(void)bpf_map__set_max_entries(bpf->maps.statements, 2 * opt->slots);
 	(void)bpf_map__set_max_entries(bpf->maps.prepared_notes, opt->slots);
+	events_probe_prepare(bpf);
 	return bpf;
 }
 
@@ -111,6 +117,9 @@ static const struct {
 	{ "set_clock", "when a byte passed", "jiffies" },
 	{ "on_go_conn", "what Go pools say of themselves", "uprobe database/sql.(*DB).conn" },
 	{ "on_send", "thread, goroutine, stack", "tp_btf/sock_send_length" },
+	{ "on_call", "what libraries are asked", "uprobes (uprobe_multi)" },
+	{ "on_return", "what libraries hand out", "uprobes (uprobe_multi)" },
+	{ "on_said_sent", "on which connection", "tp_btf/sock_send_length" },
 };
 
 /* Loads with the optional programs whose bit is set in `mask`. */
@@ -158,12 +167,14 @@ static unsigned int probe_each(struct events *e, const struct events_options *op
 	return mask;
 }
 
+#define EVIDENCE 4	/* the last of them */
+
 /* Every optional program, but not the evidence that nobody asked for. */
 static unsigned int wanted(const struct events_options *opt)
 {
 	unsigned int all = (1U << ARRAY_SIZE(optional)) - 1;
 
-	return opt->tier == TIER_OFF ? all >> 1 : all;
+	return opt->tier == TIER_OFF ? all >> EVIDENCE : all;
 }
 
 /* Without it nothing is known of queues, and nothing is found there. */
@@ -201,5 +212,7 @@ int events_load(struct events *e, const struct events_options *opt)
 		attach_walk(e->bpf);
 	if (r)
 		return log_err(r, "cannot attach to the kernel's socket tracepoints");
+	last_complaint[0] = '\0';
+	events_unix_open(e);
 	return 0;
 }

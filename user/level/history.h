@@ -122,7 +122,10 @@ uint32_t history_overtaken(const struct history *h, uint64_t until_ns);
 bool history_grew(const struct history *h, uint64_t from_ns, uint64_t window_ns, uint64_t by,
 		  uint32_t *ret_before);
 
-/* The ends since `from_ns`, at most five minutes, and of those the ones of a brief life. */
+/*
+ * The ends in the spans that began between the two, of the last five minutes, and of those
+ * the ones of a brief life.
+ */
 void history_thrown(const struct history *h, uint64_t from_ns, uint64_t until_ns,
 		    uint32_t *ret_ended, uint32_t *ret_brief);
 

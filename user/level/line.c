@@ -107,19 +107,29 @@ void line_draw(struct pool *p, const struct soundings *s, uint64_t now_ns)
 
 /*
  * Of each gear: from which level on, in % of the line, and what it leaves of a grace
- * period, in %.  Up to the line there is little hurry, above it there is.
+ * period, in %.  Never less than three quarters: large pools are healthy in the highest gear
+ * for years, and a transaction with a statement now and then is no leak there either.
  */
 static const struct {
 	uint32_t from, grace;
 } gears[GEARS] = {
-	{ 0, 100 }, { 60, 95 }, { 80, 90 }, { 100, 75 }, { 125, 50 }, { 150, 25 },
+	{ 0, 100 }, { 60, 95 }, { 80, 90 }, { 100, 85 }, { 125, 80 }, { 150, 75 },
 };
+
+/*
+ * What presses on the line: all that are open.  Of a pool that says itself how many it has
+ * lent, those: having as many open as it may is what it was told to do.
+ */
+static uint32_t pressure(const struct pool *p)
+{
+	return p->word.known ? p->in_use : p->open;
+}
 
 static unsigned int gear_for(const struct pool *p, uint32_t keeps)
 {
 	unsigned int n = GEARS;
 
-	while (n > 1 && (uint64_t)p->open * 10000 < (uint64_t)p->line * gears[n - 1].from * keeps)
+	while (n > 1 && (uint64_t)pressure(p) * 10000 < (uint64_t)p->line * gears[n - 1].from * keeps)
 		n--;
 	return n;
 }

@@ -120,6 +120,24 @@ void proc_cgroup_parse(const char *text, char *out, size_t out_size)
 	out[len] = '\0';
 }
 
+int proc_cgroup_root(char *out, size_t out_size)
+{
+	_fclose_ FILE *f = fopen("/proc/self/mountinfo", "re");
+	_free_ char *line = NULL;
+	size_t size = 0;
+
+	while (f && getline(&line, &size, f) > 0) {
+		char root[2], path[256];
+
+		/* Only the root of the hierarchy has everybody below it. */
+		if (strstr(line, " - cgroup2 ") &&
+		    sscanf(line, "%*u %*u %*s %1s %255s", root, path) == 2 &&
+		    snprintf(out, out_size, "%s", path) < (int)out_size)
+			return 0;
+	}
+	return -ENOENT;
+}
+
 void proc_cgroup(uint32_t pid, char *out, size_t out_size)
 {
 	char path[40], text[8192];

@@ -13,6 +13,9 @@
  * behind the last.
  *
  * Or, with the third, one struct symbols_go, and one struct symbols_go_answer.
+ *
+ * Or, with the fourth, one struct symbols_names: `queries` counts the names.  Answer:
+ * one struct symbols_offsets for each file, in order, as soon as it is known.
  */
 #ifndef PLIMSOLL_SYMBOLS_WIRE_H
 #define PLIMSOLL_SYMBOLS_WIRE_H
@@ -24,6 +27,7 @@
 #define SYMBOLS_MAGIC	    0x706c6d31
 #define SYMBOLS_STACK_MAGIC 0x706c6d32
 #define SYMBOLS_GO_MAGIC    0x706c6d33
+#define SYMBOLS_NAMES_MAGIC 0x706c6d34
 #define SYMBOLS_FD	    3
 #define SYMBOLS_FILES_MAX   32
 #define SYMBOLS_QUERIES_MAX 160
@@ -87,6 +91,24 @@ struct symbols_stack {
 	uint8_t bytes[STACK_BYTES_MAX]; /* from registers.sp upward */
 	struct symbols_map maps[SYMBOLS_MAPS_MAX];
 };
+
+#define SYMBOLS_NAMES_MAX 64
+#define SYMBOLS_NAME_LEN  32
+
+struct symbols_names {
+	struct symbols_head head;
+	char names[SYMBOLS_NAMES_MAX][SYMBOLS_NAME_LEN]; /* of functions, terminated */
+};
+
+/* Where in the file each function begins; 0: it has none of that name. */
+struct symbols_offsets {
+	uint32_t file; /* its number */
+	uint32_t read; /* 1: the file could be read */
+	uint64_t offsets[SYMBOLS_NAMES_MAX];
+};
+
+_Static_assert(sizeof(struct symbols_offsets) == 8 + 8 * SYMBOLS_NAMES_MAX,
+	       "no holes: sent as it is");
 
 _Static_assert(sizeof(struct symbols_stack) ==
 		       16 + 64 + STACK_BYTES_MAX + SYMBOLS_MAPS_MAX * sizeof(struct symbols_map),

@@ -17,6 +17,8 @@
 
 static enum reason suits(const struct conn *c)
 {
+	if (conn_is_unix(c))
+		return REASON_UNIX_SOCKET;
 	if (!c->protocol)
 		return REASON_WRONG_PROTOCOL;
 	if (c->tcp_state != TCP_STATE_CLOSE_WAIT && (c->view.unread || c->view.unacked))

@@ -27,6 +27,8 @@
 
 static enum reason suits(const struct conn *c)
 {
+	if (conn_is_unix(c))
+		return REASON_UNIX_SOCKET;
 	if (c->tls || c->gss)
 		return REASON_ENCRYPTED;
 	if (!c->protocol || c->protocol->wire != WIRE_POSTGRESQL)

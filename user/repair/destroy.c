@@ -8,6 +8,8 @@
 
 static enum reason suits(const struct conn *c)
 {
+	if (conn_is_unix(c))
+		return REASON_UNIX_SOCKET;
 	return c->protocol ? REASON_RULE : REASON_WRONG_PROTOCOL;
 }
 

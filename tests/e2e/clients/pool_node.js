@@ -23,6 +23,12 @@ const words = {
 		await c.connect();
 		forgotten.push(c);
 	},
+	listen: async () => {
+		const c = new Client();
+		await c.connect();
+		await c.query("listen orders");
+		forgotten.push(c);
+	},
 	throw: async () => {
 		const c = new Client();
 		await c.connect();

@@ -3,6 +3,7 @@
 
 op N MS        N times: borrow, ask, give back; MS milliseconds apart
 leak N MS      the same, and forgets to give back
+listen N MS    connections beside the pool that wait for notifications
 burst N MS     N threads at once, each holding its connection for MS
 connect N MS   connections beside the pool that are never used
 throw N MS     connections beside the pool, each for one query
@@ -42,6 +43,13 @@ def connect():
     forgotten.append(psycopg2.connect(""))
 
 
+def listen():
+    c = psycopg2.connect("")
+    c.autocommit = True
+    c.cursor().execute("listen orders")
+    forgotten.append(c)
+
+
 def throw():
     c = psycopg2.connect("")
     ask(c)
@@ -70,6 +78,6 @@ for line in sys.stdin:
         burst(int(count), int(ms) / 1000)
     else:
         for _ in range(int(count)):
-            {"op": op, "leak": leak, "connect": connect, "throw": throw}[word]()
+            {"op": op, "leak": leak, "listen": listen, "connect": connect, "throw": throw}[word]()
             time.sleep(int(ms) / 1000)
     print("ok", flush=True)

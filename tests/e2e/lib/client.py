@@ -48,6 +48,8 @@ def command_of(driver):
         return [_built("leak_libpq")], {}
     if driver in GO_NAMES:
         return [_built("leak_go"), GO_NAMES[driver]], {}
+    if driver in ("handles", "libmariadb-static"):
+        return [_built(driver.replace("libmariadb-static", "leak_mariadb_static"))], {}
     if driver == "libmariadb":
         return [_built("leak_mariadb")], {}
     if driver == "PyMySQL":

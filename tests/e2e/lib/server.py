@@ -121,7 +121,7 @@ class Postgres:
         c.close()
 
     def admin(self, database="shop"):
-        """A connection over the Unix socket, which nobody observes."""
+        """A connection by the Unix socket and as another user: told apart from the clients'."""
         c = psycopg2.connect(host=self.dir, port=self.port, user="postgres", dbname=database)
         c.autocommit = True
         return c
