@@ -205,10 +205,11 @@ static bool is_due(const struct process *owner, uint64_t step_ns, uint64_t now_n
 static bool look_at_some(struct pauses *p, uint64_t step_ns, uint64_t now_ns)
 {
 	uint64_t looks = 0, most = LOOKS_PER_S * step_ns / NS_PER_S;
+	uint32_t first = p->next;
 	bool counts = false;
 
 	for (uint32_t i = 0; i < PROCESSES; i++) {
-		struct process *owner = &p->table[(p->next + i) % PROCESSES];
+		struct process *owner = &p->table[(first + i) % PROCESSES];
 
 		owner->counts = false;
 		if (!owner->pid)
