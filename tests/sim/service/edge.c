@@ -12,6 +12,7 @@
 #include "kernel.h"
 #include "lib/cleanup.h"
 #include "lib/freezer.h"
+#include "libraries.h"
 #include "lib/proc.h"
 #include "pool.h"
 
@@ -138,6 +139,39 @@ EDGE(int, events_fd, const struct events *e)
 {
 	(void)e;
 	return -1;
+}
+
+EDGE(int, libraries_new, struct events *e, bool all, struct libraries **ret)
+{
+	(void)e;
+	(void)all;
+	*ret = NULL;
+	return 0;
+}
+
+EDGE(void, libraries_free, struct libraries *l)
+{
+	(void)l;
+}
+
+EDGE(void, libraries_step, struct libraries *l, const struct conns *t, uint64_t now_ns)
+{
+	(void)l;
+	(void)t;
+	(void)now_ns;
+}
+
+EDGE(void, events_look_over, struct events *e)
+{
+	(void)e;
+}
+
+EDGE(int, events_ask_unix, const struct events *e, uint64_t cookie, struct unix_question *ret)
+{
+	(void)e;
+	(void)cookie;
+	(void)ret;
+	return -EOPNOTSUPP;
 }
 
 EDGE(int, events_adopt, struct events *e)
@@ -286,11 +320,32 @@ EDGE(void, journal_close, struct journal *j)
 	(void)j;
 }
 
+EDGE(void, journal_begin, struct journal *j)
+{
+	(void)j;
+}
+
+EDGE(int, journal_end, struct journal *j)
+{
+	(void)j;
+	return 0;
+}
+
 EDGE(int, journal_unresolved, struct journal *j, void (*fn)(json_t *repair, void *arg), void *arg)
 {
 	(void)j;
 	(void)fn;
 	(void)arg;
+	return 0;
+}
+
+EDGE(int, journal_settle, struct journal *j, const char *repair_id, enum outcome outcome,
+     const char *note)
+{
+	(void)j;
+	(void)repair_id;
+	(void)outcome;
+	(void)note;
 	return 0;
 }
 
