@@ -16,7 +16,7 @@
 #include "lib/proc.h"
 #include "pool.h"
 
-#define RING 8192	/* records, as many as RING_BYTES holds of the short ones */
+#define RING 8192 /* records, as many as RING_BYTES holds of the short ones */
 
 /* ---- events */
 
@@ -198,7 +198,8 @@ static void tell_holder(const struct sock *s, const struct process *p, holder_fn
 EDGE(int, events_holders, struct events *e, uint64_t cookie, holder_fn fn, void *arg)
 {
 	(void)e;
-	socks_for_each(s) {
+	socks_for_each(s)
+	{
 		if (s->slot.phase == PHASE_FREE || (cookie && s->slot.cookie != cookie))
 			continue;
 		tell_holder(s, s->owner, fn, arg);
@@ -213,7 +214,8 @@ EDGE(int, events_queues, struct events *e, queues_fn fn, void *arg)
 	struct queues q;
 
 	(void)e;
-	socks_for_each(s) {
+	socks_for_each(s)
+	{
 		if ((!s->unread && !s->unacked) || s->slot.phase < PHASE_AUTH ||
 		    elapsed_ns(s->slot.last_ns, sim_now_ns) < NS_PER_S)
 			continue;
@@ -306,7 +308,7 @@ EDGE(uint64_t, clock_now_ns, void)
 
 /* ---- the journal */
 
-static char journal;	/* there is one; that is all that is asked of it */
+static char journal; /* there is one; that is all that is asked of it */
 
 EDGE(int, journal_open, const char *dir, struct journal **ret)
 {

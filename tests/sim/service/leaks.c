@@ -12,13 +12,13 @@
 #include "named.h"
 #include "traffic.h"
 
-#define TRIES 200
-#define KERNEL_GIVES_UP (924 * NS_PER_S)	/* after fifteen retransmissions */
-#define EVIDENT 5	/* connections lost one after another before a pattern must be seen */
+#define TRIES		200
+#define KERNEL_GIVES_UP (924 * NS_PER_S) /* after fifteen retransmissions */
+#define EVIDENT		5 /* connections lost one after another before a pattern must be seen */
 
 struct leak_kind {
 	const char *name;
-	double often;		/* against --per-day */
+	double often; /* against --per-day */
 	bool (*begin)(const char *kind);
 };
 
@@ -179,6 +179,7 @@ static bool shared(const char *kind)
 		return false;
 	l->sock->also = kernel_spawn("child");
 	l->sock->in_turn_ns = sim_now_ns;
+	look_closely(sim_now_ns, sim_now_ns + MINUTE);
 	judge_leak(kind, l->pool, l);
 	return true;
 }
@@ -192,7 +193,8 @@ static struct client_pool *pick_pool(void)
 		struct client_pool *p = pools_any();
 
 		if (is_fit(p) && p->max_open >= 20 && !p->keepalive_ns && !p->min_idle &&
-		    !p->first && !p->any && p->every_ns && elapsed_ns(p->started_ns, sim_now_ns) > HOUR)
+		    !p->first && !p->any && p->every_ns &&
+		    elapsed_ns(p->started_ns, sim_now_ns) > HOUR)
 			return p;
 	}
 	return NULL;
@@ -210,8 +212,8 @@ static void on_relief(void *who, uint64_t gen)
 static void begin_on_pool(struct client_pool *p, const char *kind)
 {
 	judge_pool_leak(kind, p);
-	happen_at(sim_now_ns + 3 * p->leak->grace_ns + chance_between(30, 120) * MINUTE, on_relief, p,
-		  p->gen);
+	happen_at(sim_now_ns + 3 * p->leak->grace_ns + chance_between(30, 120) * MINUTE, on_relief,
+		  p, p->gen);
 }
 
 void pool_lost(struct link *l)

@@ -362,7 +362,8 @@ void pool_show(struct link *l)
 	if (busy) {
 		kernel_busy(l->sock, at_ns);
 		if (r->trickle && !cut_ns && !frozen_ns)
-			kernel_trickle(l->sock, r->trickle, sim_now_ns - chance_below(NS_PER_S / 4));
+			kernel_trickle(l->sock, r->trickle,
+				       sim_now_ns - chance_below(NS_PER_S / 4));
 	} else if (r->stays_in_txn) {
 		kernel_rest(l->sock, 'T', at_ns, at_ns + r->busy_ns, l->began_ns);
 	} else if (until_ns - at_ns < r->busy_ns + r->hold_ns) {
