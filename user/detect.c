@@ -334,17 +334,19 @@ static void look_at_conns(const struct run *r, const struct detect_conf *conf)
 {
 	conns_for_each(r->conns, c) {
 		const struct pool *p = levels_of(r->levels, c);
+		struct symptom s = { 0 };
 
 		for (size_t i = 0; i < conf->count; i++) {
 			const struct detector_setting *set = &conf->settings[i];
 			struct detector_conf base;
-			struct symptom s = { 0 };
 
 			if (!set->base.enabled || set->detector->check_pool)
 				continue;
 			base = base_for(set, p);
-			if (set->detector->check(c, p, &base, set->own, r->now_ns, &s))
-				take_in(r, set->detector, c, &s, base.grace_ns);
+			if (!set->detector->check(c, p, &base, set->own, r->now_ns, &s))
+				continue;
+			take_in(r, set->detector, c, &s, base.grace_ns);
+			s = (struct symptom){ 0 };	/* untouched by those that say no */
 		}
 	}
 }

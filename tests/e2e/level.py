@@ -135,7 +135,7 @@ def loop(b):
     d = daemon.Daemon(b, daemon.config_observe("60s"))
     watch = Watch(b, d)
     fake = Fake(b)
-    began, held = {}, []
+    here, began, held = f"127.0.0.1:{fake.port}", {}, []
     b.later(lambda: [s.close() for s in held])
     # Until the watcher is let in, nothing is told.
     probe = [log_in(fake.port, "probe") for _ in range(EACH)]
@@ -149,7 +149,8 @@ def loop(b):
             time.sleep(0.001)
 
     def shifts():
-        return [(t, e) for t, e in list(watch.seen) if e["type"] == "gear" and e["user"] != "probe"]
+        return [(t, e) for t, e in list(watch.seen) if e["type"] == "gear"
+                and e["endpoint"] == here and e["user"] != "probe"]
 
     tap.wait_for(lambda: len(shifts()) >= 4 * POOLS, 10, f"four shifts of each pool; so far "
                  f"{[(e['user'], e['gear'], e['level'], e['line']) for _, e in shifts()]}")

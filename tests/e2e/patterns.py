@@ -20,7 +20,7 @@ detectors:
   held: { grace: 2s }
   unused: { grace: 3s }
   growth: { grace: 2s, connections: 20, window: 5s }
-  churn: { grace: 20s, rate: 60 }
+  churn: { grace: 15s, rate: 60 }
   stuck: { grace: 2s }
   cancelled: { grace: 2s }
   idle-in-txn: { grace: 10min }
@@ -82,7 +82,7 @@ def healthy(b, driver):
           each=client.POOLS, limit=90)
 def unused(b, driver):
     d, app = begin(b, driver)
-    app.must("op 150 100")
+    app.must("op 125 100")
     app.must("connect 24 150")
     found = tap.wait_for(lambda: of(d, app, "growth"), 5, "the growth")[0]
     b.note(found["evidence"])
@@ -102,7 +102,7 @@ def unused(b, driver):
 def churn(b, driver):
     d, app = begin(b, driver)
     for _ in range(3):
-        app.must("throw 30 250")
+        app.must("throw 32 200")
     found = tap.wait_for(lambda: of(d, app, "churn"), 10, "the churn")[0]
     b.note(found["evidence"])
     same((found["conn"], found["user"], found["database"]), (None, "app", "shop"), "whose")

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -355,7 +356,18 @@ static void regrets_are_counted_by_kind(void **state)
 #define BAR_NS (20 * NS_PER_MS)
 #endif
 
-/* All detectors over 50,000 connections; the best of some, for others run here too. */
+static uint64_t cpu_ns(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
+}
+
+/*
+ * All detectors over 50,000 connections, one in a hundred leaked; the best of some, for
+ * others run here too.
+ */
 static void fifty_thousand_in_time(void **state)
 {
 	uint64_t best_ns = UINT64_MAX, levels_ns = UINT64_MAX;
@@ -372,7 +384,7 @@ static void fifty_thousand_in_time(void **state)
 
 		*s = (struct slot){
 			.gen = 1, .cookie = i + 1, .opened_ns = START - i, .last_ns = START,
-			.phase = PHASE_READY, .protocol = WIRE_POSTGRESQL, .status = "IIIT"[i & 3],
+			.phase = PHASE_READY, .protocol = WIRE_POSTGRESQL, .status = i % 100 ? (uint8_t)'I' : (uint8_t)'T',
 			.tcp_state = 1, .tgid = 100 + i / 500, .tid = 100 + i / 500,
 			.start_ticks = 1, .rport = 5432, .queries = i % 7,
 		};
@@ -384,13 +396,13 @@ static void fifty_thousand_in_time(void **state)
 		w->now_ns += 7 * NS_PER_S;
 		for (uint32_t j = 0; j < w->used; j++)
 			(void)conns_apply_slot(&w->conns, j, &w->slots[j]);
-		from_ns = clock_now_ns();
+		from_ns = cpu_ns();
 		levels_update(&w->levels, &w->conns, w->now_ns);
-		ns = elapsed_ns(from_ns, clock_now_ns());
+		ns = elapsed_ns(from_ns, cpu_ns());
 		levels_ns = ns < levels_ns ? ns : levels_ns;
-		from_ns = clock_now_ns();
+		from_ns = cpu_ns();
 		detect_run(&w->detect, &w->conf, &w->conns, &w->levels, w->now_ns, changed, w);
-		ns = elapsed_ns(from_ns, clock_now_ns());
+		ns = elapsed_ns(from_ns, cpu_ns());
 		best_ns = ns < best_ns ? ns : best_ns;
 	}
 	print_message("# detectors %.2f ms, levels %.2f ms\n", (double)best_ns / NS_PER_MS,
