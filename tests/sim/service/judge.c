@@ -114,6 +114,7 @@ static struct leak *add(const char *kind, struct client_pool *p)
 
 	*l = (struct leak){
 		.kind = kind,
+		.pid = p->process->pid,
 		.pool = p,
 		.grace_ns = detect_conf_find(settings, kind)->base.grace_ns,
 	};
@@ -240,6 +241,15 @@ static void tell_truth(const struct link *l)
 	    l->dead ? ", dead" : "");
 }
 
+/* Whether a pool leaked that is no more: it may be told for a while after its end. */
+static bool has_leaked(uint32_t pid)
+{
+	for (size_t i = 0; i < leak_count; i++)
+		if (leaks[i].pid == pid && !leaks[i].cookie)
+			return true;
+	return false;
+}
+
 static void judge_confirmed(const struct finding *f)
 {
 	struct tally *score = score_of(f->detector->name);
@@ -249,7 +259,7 @@ static void judge_confirmed(const struct finding *f)
 
 	if (l && strcmp(l->kind, f->detector->name) == 0) {
 		note_confirmed(l, score);
-	} else if (l || (p && p->leak)) {
+	} else if (l || (p && p->leak) || (!p && has_leaked(f->conn.pid))) {
 		score->also++;
 	} else if (is_so(f->detector->name, s)) {
 		score->faults++;

@@ -13,6 +13,7 @@
 #include "repair.h"
 
 struct leak {
+	uint32_t pid;
 	const char *kind; /* the detector that has to say so */
 	struct client_pool *pool;
 	uint64_t cookie;		  /* 0: the pool's */
