@@ -59,6 +59,7 @@ struct link {
 
 struct family {
 	const char *name;
+	const char *comm; /* of its processes; NULL: the same */
 	unsigned share; /* of the service's connections, in percent */
 	/* Chooses the settings of a new pool. */
 	void (*begin)(struct client_pool *p);
