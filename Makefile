@@ -132,13 +132,14 @@ CLIENT_LIB := -lpq
 # Applications for the end-to-end tests, and what measures; none of our code in the
 # former, so they are built without our flags.
 clients: $(CLIENTS:%.c=$(B)/%) $(addprefix $(B)/tests/e2e/clients/,leak_mariadb_static leak_go \
-	pool_go pool_go_stripped pool_go_pie LeakJdbc.class node/node_modules/mysql2)
+	pool_go pool_go_stripped pool_go_pie truth_go LeakJdbc.class TruthHikari.class \
+	node/node_modules/mysql2)
 $(B)/tests/e2e/clients/%: tests/e2e/clients/%.c | $(B)/.setup
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -I/usr/include/postgresql $(WARN) -O2 -g $< \
 		$(CLIENT_LIB) -lpthread -o $@
-$(B)/tests/e2e/clients/leak_mariadb: CLIENT_LIB := -lmariadb
+$(addprefix $(B)/tests/e2e/clients/,leak_mariadb truth_libmariadb): CLIENT_LIB := -lmariadb
 $(B)/tests/e2e/clients/leak_mariadb_static: tests/e2e/clients/leak_mariadb.c | $(B)/.setup
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D)
@@ -153,7 +154,8 @@ $(B)/tests/bench/ab: $(BENCH) $(call obj,$(SHARED))
 
 # Debian's packages of the drivers, not modules from elsewhere.
 GO := GO111MODULE=off GOPATH=/usr/share/gocode GOFLAGS= CGO_ENABLED=0 GOCACHE=$(abspath $(B)/go)
-$(B)/tests/e2e/clients/leak_go: tests/e2e/clients/leak_go/main.go | $(B)/.setup
+GO_CLIENTS := $(addprefix $(B)/tests/e2e/clients/,leak_go truth_go)
+$(GO_CLIENTS): $(B)/%: %/main.go | $(B)/.setup
 	$(call say,GO,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(GO) go build -o $@ $<
@@ -171,7 +173,7 @@ $(addprefix $(B)/tests/e2e/clients/,$(POOL_GO)): \
 $(B)/tests/e2e/clients/%.class: tests/e2e/clients/%.java | $(B)/.setup
 	$(call say,JAVAC,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)javac -d $(@D) $<
+	$(Q)javac -cp /usr/share/java/HikariCP.jar -d $(@D) $<
 
 # The lock file has each module's hash and no address: npm takes its own registry.
 $(B)/tests/e2e/clients/node/node_modules/mysql2: $(wildcard tests/e2e/clients/node/package*.json)
@@ -218,6 +220,13 @@ sim: $(B)/.setup
 			failed="$$failed $$seed"; \
 	done; [ -z "$$failed" ] || { echo "seeds that failed:$$failed"; exit 1; }
 
+# How many of the leaks in real drivers and pools are found, and what else is: for MINUTES,
+# with the graces of the default.
+MINUTES ?= 60
+truth: $(B)/.setup
+	$(Q)$(MAKE) --no-print-directory all clients
+	$(Q)MINUTES=$(MINUTES) /usr/bin/python3 tests/e2e/truth.py --build $(B)
+
 demo: $(B)/.setup
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)scripts/demo.sh
@@ -232,6 +241,8 @@ clean:
 
 FORCE:
 .PHONY: all setup tests clients check canaries fuzz sim demo bench clean FORCE
+
+.PHONY: all setup tests clients check canaries fuzz truth demo bench clean FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 -include $(patsubst %.o,%.d,$(call obj,$(SOURCES) $(UNIT) $(SIM) $(SERVICE)) $(patsubst bpf/%.c,$(B)/bpf/%.o,$(BPF) $(BPFUNIX)))

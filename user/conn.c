@@ -625,7 +625,8 @@ void conn_apply_pause(struct conn *c, uint64_t from_ns, bool paused, uint64_t no
 uint64_t conn_quiet_ns(const struct conn *c, uint64_t now_ns)
 {
 	uint64_t until_ns = c->paused ? c->paused_at_ns : now_ns;
-	uint64_t quiet_ns = elapsed_ns(c->last_ns, until_ns);
+	uint64_t moved_ns = c->last_ns > c->view.read_ns ? c->last_ns : c->view.read_ns;
+	uint64_t quiet_ns = elapsed_ns(moved_ns, until_ns);
 
 	return quiet_ns > c->paused_ns ? quiet_ns - c->paused_ns : 0;
 }

@@ -94,6 +94,7 @@ enum lending {
 struct sock_view {
 	uint64_t asked_ns;	/* 0: not looked at since it last moved */
 	uint64_t unread_ns;	/* since when `unread` did not shrink; 0: nothing is unread */
+	uint64_t read_ns;	/* when the owner was last seen to have read of it, or 0 */
 	uint64_t stalled_ns;	/* since when bytes are sent again, or cannot be; 0: they are not */
 	uint32_t unread;	/* bytes that came and were not read by the owner */
 	uint32_t unacked;	/* bytes that the server has not acknowledged */
@@ -323,7 +324,10 @@ bool conn_is_opaque(const struct conn *c);
  */
 bool conn_answer_is_unread(const struct conn *c);
 
-/* For how long no byte has passed in either direction though the owner could run. */
+/*
+ * For how long no byte has passed in either direction, nor the owner read what had come,
+ * though it could run.
+ */
 uint64_t conn_quiet_ns(const struct conn *c, uint64_t now_ns);
 
 const char *activity_name(enum activity a);

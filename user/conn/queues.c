@@ -71,6 +71,8 @@ void conns_apply_queues(struct conns *t, const struct queues *q, uint64_t now_ns
 		return;
 	t->viewed++;
 	v = &c->view;
+	if (q->unread < v->unread)
+		v->read_ns = now_ns;
 	if (!q->unread)
 		v->unread_ns = 0;
 	else if (!v->unread_ns || q->unread < v->unread)
@@ -101,7 +103,10 @@ void conns_queues_end(struct conns *t)
 	conns_for_each(t, c) {
 		if (c->view.asked_ns >= t->walked_ns || !(c->view.unread || c->view.unacked))
 			continue;
-		c->view = (struct sock_view){ .asked_ns = t->walked_ns };
+		c->view = (struct sock_view){
+			.asked_ns = t->walked_ns,
+			.read_ns = c->view.unread ? t->walked_ns : c->view.read_ns,
+		};
 		conn_queues_settle(c);
 	}
 }

@@ -20,9 +20,12 @@
  * judged.  Nor are Java's pools, which dial from threads of their own, ahead of need and to
  * renew what is old: HikariCP past a reserve of idle ones every half an hour.
  *
- * How it can be wrong: a connection kept on purpose (for an advisory lock) is lent as
- * well; four or more lazy pools to one database in one process, each dialling when
- * the others have come to rest, look like one that leaks; the idle ones of a
+ * One whose answer is being read, row by row, is worked with though no byte passes.
+ *
+ * How it can be wrong: what its library has in memory already (4 KiB in Go, 16 in libpq)
+ * is read unseen; a connection kept on purpose (for an advisory lock) is lent as well;
+ * four or more lazy pools to one database in one process, each dialling when the others
+ * have come to rest, look like one that leaks; the idle ones of a
  * healthy pool look like those of a leaking one to the same database in the same
  * process.  What it cannot see, it does not say: the last connections of an exhausted
  * pool, after which none is dialled; a pool that is filled to its limit from the start; one

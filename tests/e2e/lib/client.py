@@ -40,6 +40,16 @@ def _built(name):
     return path
 
 
+def node_env(driver):
+    """Where node finds the driver."""
+    if driver == "mysql2":
+        return {"NODE_PATH": os.path.dirname(_built("node/node_modules/mysql2"))}
+    for path in NODE_PATHS:
+        if os.path.isdir(os.path.join(path, "pg")):
+            return {"NODE_PATH": path}
+    raise tap.Skip("node-postgres is not installed")
+
+
 def command_of(driver):
     """(command line, additional environment) of the client program for a driver."""
     if driver == "psycopg2":
@@ -55,8 +65,7 @@ def command_of(driver):
     if driver == "PyMySQL":
         return ["/usr/bin/python3", os.path.join(HERE, "clients/leak_pymysql.py")], {}
     if driver == "mysql2":
-        modules = os.path.dirname(_built("node/node_modules/mysql2"))
-        return ["node", os.path.join(HERE, "clients/leak_mysql2.js")], {"NODE_PATH": modules}
+        return ["node", os.path.join(HERE, "clients/leak_mysql2.js")], node_env(driver)
     if driver == "mariadb-java-client":
         classes = os.path.dirname(_built("LeakJdbc.class"))
         return ["java", "-Xshare:auto", "-XX:TieredStopAtLevel=1", "-cp", f"{classes}:{JDBC}",
@@ -65,16 +74,31 @@ def command_of(driver):
         return ["/usr/bin/python3", os.path.join(HERE, "clients/pool_psycopg2.py")], {}
     if driver in ("node-postgres", "node-postgres pool"):
         script = "pool_node.js" if driver.endswith("pool") else "leak_node.js"
-        for path in NODE_PATHS:
-            if os.path.isdir(os.path.join(path, "pg")):
-                return ["node", os.path.join(HERE, "clients", script)], {"NODE_PATH": path}
-        raise tap.Skip("node-postgres is not installed")
+        return ["node", os.path.join(HERE, "clients", script)], node_env(driver)
     raise ValueError(driver)
 
 
 def pools_of(driver, build=""):
     """Command line of the client whose pools are database/sql's (clients/pool_go)."""
     return [_built("pool_go" + build), GO_NAMES[driver]]
+
+
+def truth_of(driver):
+    """(command line, additional environment) of the truth set's program for a driver."""
+    if driver in ("psycopg2", "sqlalchemy"):
+        return ["/usr/bin/python3", os.path.join(HERE, f"clients/truth_{driver}.py")], {}
+    if driver in GO_NAMES:
+        return [_built("truth_go"), GO_NAMES[driver]], {}
+    if driver in ("libpq", "libmariadb"):
+        return [_built("truth_" + driver)], {}
+    if driver == "hikari":
+        classes = os.path.dirname(_built("TruthHikari.class"))
+        jars = ":".join(f"/usr/share/java/{n}.jar" for n in ("HikariCP", "postgresql", "slf4j-api",
+                                                            "slf4j-nop"))
+        return ["java", "-Xshare:auto", "-XX:TieredStopAtLevel=1", "-cp", f"{classes}:{jars}",
+                "TruthHikari"], {}
+    script = "truth_mysql2.js" if driver == "mysql2" else "truth_pg.js"
+    return ["node", os.path.join(HERE, "clients", script)], node_env(driver)
 
 
 def burst(bench, count, status="I"):
