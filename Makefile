@@ -119,7 +119,7 @@ $(B)/tests/sim/replay: $(call obj,$(SIM) $(SHARED))
 # The simulator is the engine with its edges put aside, and without those that lie outside
 # of it: what would ask the kernel, the clock, the disk or a process asks tests/sim/service/edge*.c.
 EDGES := $(shell sed -n 's/^EDGE.[^,]*, \([a-z_]*\),.*/\1/p' tests/sim/service/edge*.c)
-OUTSIDE := $(foreach x,events gopools culprits ask control drive,user/$(x).c user/$(x)/%)
+OUTSIDE := $(foreach x,events gopools libraries culprits journal ask control drive,user/$(x).c user/$(x)/%)
 $(call obj,$(SERVICE)): CPPFLAGS += -Itests/sim/service
 $(B)/tests/sim/service/service: $(call obj,$(SERVICE) $(filter-out $(OUTSIDE),$(SHARED)))
 	$(call say,LINK,$@)

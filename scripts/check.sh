@@ -108,11 +108,13 @@ for t in tests/sim/*.txt; do
 	[ -n "$sanitized" ] || continue
 	run 30 "$t" "$san/tests/sim/replay" "$t"
 done
-# Days of a service on a virtual clock; `make sim` is the long run.
+# Days of a service on a virtual clock; `make sim` is the long run, and judges all kinds.
+judged=idle-in-txn,close-wait,unread,shared,stuck,churn,unused
 for life in "--seed 1 --days 2 --conns 400 --leaks none" "--seed 2 --days 1 --conns 400 --per-day 20" \
 	    "--seed 3 --days 0.2 --per-day 60 --fix" "--seed 4 --days 0.02 --closely"; do
-	[ -n "$sanitized" ] || continue
-	run 120 "tests/sim/service $life" "$san/tests/sim/service/service" $life
+	[ -n "$sanitized" ] && [ -d tests/sim/service ] || continue
+	run 120 "tests/sim/service $life" \
+		"$san/tests/sim/service/service" --judge $judged $life
 done
 for t in tests/e2e/*.py; do
 	run 300 "$t" /usr/bin/python3 "$t" --build $normal

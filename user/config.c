@@ -26,7 +26,7 @@ int config_init(struct config *c)
 {
 	memset(c, 0, sizeof(*c));
 	param_defaults(table_size, c);
-	c->evidence = (struct evidence_conf){ TIER_OFF, STATEMENT_DEFAULT, 0 };
+	c->evidence = (struct evidence_conf){ TIER_TRANSACTIONS, STATEMENT_DEFAULT, 0 };
 	policy_conf_init(&c->policy);
 	return detect_conf_init(&c->detect);
 }

@@ -70,6 +70,7 @@ struct pool {
 	struct pool_word word;
 	uint32_t own_max;	/* the limit it was last known to have; 0: none */
 	bool forwards;		/* each of its connections has a client elsewhere */
+	bool fills_ahead;	/* what it dials, nobody may be waiting for */
 	struct history history;	/* see level/history.h */
 };
 
@@ -117,6 +118,9 @@ struct levels {
 
 /* Whether a process of this name forwards what others say, or people at their desks do. */
 bool is_forwarder(const char *comm);
+
+/* Whether its pools dial from threads of their own, ahead of need: Java's do. */
+bool fills_ahead(const char *comm);
 
 /* Whether `c` belongs to `p`: the same owner, endpoint, protocol, user and database. */
 bool pool_owns(const struct pool *p, const struct conn *c);

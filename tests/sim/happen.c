@@ -100,7 +100,7 @@ static void add_hold(struct sim *s, uint64_t cookie, uint32_t pid, const char *c
 	struct hold *h = &s->holds[s->hold_count++ % SIM_HOLDS];
 
 	*h = (struct hold){ .cookie = cookie, .pid = pid };
-	(void)snprintf(h->comm, sizeof(h->comm), "%.15s", comm);
+	(void)strncpy(h->comm, comm, sizeof(h->comm) - 1);
 }
 
 static uint32_t free_slot(struct sim *s)
@@ -423,10 +423,11 @@ static void do_close(struct sim *s, const struct words *w)
 static void do_lend(struct sim *s, const struct words *w)
 {
 	struct slot *slot = slot_of(s, w);
-	struct conn *c = slot ? conns_find_cookie(&s->conns, slot->cookie) : NULL;
+	bool lent = w->count > 2 && strcmp(w->word[2], "lent") == 0;
 
-	if (c && w->count > 2)
-		c->lending = strcmp(w->word[2], "lent") == 0 ? LENDING_LENT : LENDING_FREE;
+	if (slot && w->count > 2 && conns_find_cookie(&s->conns, slot->cookie))
+		conns_apply_lending(&s->conns, slot->cookie, lent ? LENDING_LENT : LENDING_FREE,
+				    s->now_ns);
 	else if (slot)
 		sim_broken(s, "lend NAME lent|free, of a connection that was seen");
 }

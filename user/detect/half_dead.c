@@ -12,7 +12,7 @@
  *   - at `retransmissions` in a row (3; the kernel's probe of the tail, sent before its
  *     timer counts, is the first) it is a suspicion, no more;
  *   - it is sure when the bytes cannot even leave this host (no route, no link) or the network
- *     says that the server cannot be reached, and that for the grace (10 s: links flap, laptops
+ *     says that the server cannot be reached, and that for the grace (30 s: links flap, laptops
  *     wake up without a network);
  *   - else at `sure` in a row (9: some 50 s at the usual 200 ms), which outlasts restarts of
  *     switches and moves of virtual machines;
@@ -107,7 +107,7 @@ static bool agrees(const struct conn *c, const struct sock_facts *facts)
 static const struct detector half_dead = {
 	.name = "half-dead",
 	.summary = "the server is gone and nobody was told",
-	.grace_ns = 10 * NS_PER_S,
+	.grace_ns = 30 * NS_PER_S,
 	.params = params,
 	.conf_size = sizeof(struct conf),
 	.check = check,

@@ -17,7 +17,8 @@
  *
  * Connections that have asked for notifications wait for them, and what forwards other
  * programs' connections (level/forwarder.c) has one for each of its clients: neither is
- * judged.
+ * judged.  Nor are Java's pools, which dial from threads of their own, ahead of need and to
+ * renew what is old: HikariCP past a reserve of idle ones every half an hour.
  *
  * One whose answer is being read, row by row, is worked with though no byte passes.
  *
@@ -55,12 +56,16 @@ static bool is_idle(const struct conn *c)
 	       c->tcp_state == TCP_STATE_ESTABLISHED && !c->listens && !c->replicates;
 }
 
+/* Lent a moment ago, it may have lain in its pool for hours before. */
 static bool is_lent(const struct conn *c, uint64_t grace_ns, uint64_t now_ns, struct symptom *ret)
 {
 	double quiet_s = ns_to_s(conn_quiet_ns(c, now_ns));
 
-	if (c->lending != LENDING_LENT || conn_quiet_ns(c, now_ns) < grace_ns)
+	if (c->lending != LENDING_LENT || conn_quiet_ns(c, now_ns) < grace_ns ||
+	    elapsed_ns(c->lent_ns, now_ns) < grace_ns)
 		return false;
+	if (c->lent_ns > c->last_ns)
+		ret->since_ns = c->lent_ns;
 	ret->confidence = 1.0;
 	(void)snprintf(ret->why, sizeof(ret->why),
 		       "its own pool has lent it out and not got it back, idle for %.1f s", quiet_s);
@@ -73,6 +78,8 @@ static bool is_overtaken(const struct conn *c, const struct pool *p, uint64_t ti
 	uint64_t wait_ns = grace_ns, until_ns;
 	bool often = c->overtaken >= times;
 
+	if (p->fills_ahead)
+		return false;
 	if (!c->overtaken || !c->queries || c->lending != LENDING_UNKNOWN)
 		return false;
 	if (p->history.woke_after_ns * PATIENCE > wait_ns)

@@ -25,3 +25,8 @@ bool is_forwarder(const char *comm)
 			return true;
 	return false;
 }
+
+bool fills_ahead(const char *comm)
+{
+	return strcmp(comm, "java") == 0 || strcmp(comm, "jsvc") == 0;
+}

@@ -28,7 +28,7 @@ void happen_done(void);
 
 void chance_seed(uint64_t seed);
 uint64_t chance_below(uint64_t n);
-uint64_t chance_between(uint64_t low, uint64_t high);	/* both included */
+uint64_t chance_between(uint64_t low, uint64_t high); /* both included */
 bool chance(double p);
 uint64_t chance_exp(uint64_t mean_ns);
 

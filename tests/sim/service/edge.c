@@ -12,10 +12,11 @@
 #include "kernel.h"
 #include "lib/cleanup.h"
 #include "lib/freezer.h"
+#include "libraries.h"
 #include "lib/proc.h"
 #include "pool.h"
 
-#define RING 8192	/* records, as many as RING_BYTES holds of the short ones */
+#define RING 8192 /* records, as many as RING_BYTES holds of the short ones */
 
 /* ---- events */
 
@@ -140,6 +141,39 @@ EDGE(int, events_fd, const struct events *e)
 	return -1;
 }
 
+EDGE(int, libraries_new, struct events *e, bool all, struct libraries **ret)
+{
+	(void)e;
+	(void)all;
+	*ret = NULL;
+	return 0;
+}
+
+EDGE(void, libraries_free, struct libraries *l)
+{
+	(void)l;
+}
+
+EDGE(void, libraries_step, struct libraries *l, const struct conns *t, uint64_t now_ns)
+{
+	(void)l;
+	(void)t;
+	(void)now_ns;
+}
+
+EDGE(void, events_look_over, struct events *e)
+{
+	(void)e;
+}
+
+EDGE(int, events_ask_unix, const struct events *e, uint64_t cookie, struct unix_question *ret)
+{
+	(void)e;
+	(void)cookie;
+	(void)ret;
+	return -EOPNOTSUPP;
+}
+
 EDGE(int, events_adopt, struct events *e)
 {
 	(void)e;
@@ -164,7 +198,8 @@ static void tell_holder(const struct sock *s, const struct process *p, holder_fn
 EDGE(int, events_holders, struct events *e, uint64_t cookie, holder_fn fn, void *arg)
 {
 	(void)e;
-	socks_for_each(s) {
+	socks_for_each(s)
+	{
 		if (s->slot.phase == PHASE_FREE || (cookie && s->slot.cookie != cookie))
 			continue;
 		tell_holder(s, s->owner, fn, arg);
@@ -179,7 +214,8 @@ EDGE(int, events_queues, struct events *e, queues_fn fn, void *arg)
 	struct queues q;
 
 	(void)e;
-	socks_for_each(s) {
+	socks_for_each(s)
+	{
 		if ((!s->unread && !s->unacked) || s->slot.phase < PHASE_AUTH ||
 		    elapsed_ns(s->slot.last_ns, sim_now_ns) < NS_PER_S)
 			continue;
@@ -272,7 +308,7 @@ EDGE(uint64_t, clock_now_ns, void)
 
 /* ---- the journal */
 
-static char journal;	/* there is one; that is all that is asked of it */
+static char journal; /* there is one; that is all that is asked of it */
 
 EDGE(int, journal_open, const char *dir, struct journal **ret)
 {
@@ -286,11 +322,32 @@ EDGE(void, journal_close, struct journal *j)
 	(void)j;
 }
 
+EDGE(void, journal_begin, struct journal *j)
+{
+	(void)j;
+}
+
+EDGE(int, journal_end, struct journal *j)
+{
+	(void)j;
+	return 0;
+}
+
 EDGE(int, journal_unresolved, struct journal *j, void (*fn)(json_t *repair, void *arg), void *arg)
 {
 	(void)j;
 	(void)fn;
 	(void)arg;
+	return 0;
+}
+
+EDGE(int, journal_settle, struct journal *j, const char *repair_id, enum outcome outcome,
+     const char *note)
+{
+	(void)j;
+	(void)repair_id;
+	(void)outcome;
+	(void)note;
 	return 0;
 }
 

@@ -70,9 +70,10 @@ static void tell(const struct gopools *g, struct levels *l, const struct client_
 
 	for (size_t i = 0; i < POOL_LINKS; i++) {
 		const struct link *link = &p->links[i];
-		const struct conn *c = link->state == LINK_FREE || link->state == LINK_LENT
-					       ? conns_find_cookie(g->conns, link->sock->slot.cookie)
-					       : NULL;
+		const struct conn *c =
+			link->state == LINK_FREE || link->state == LINK_LENT
+				? conns_find_cookie(g->conns, link->sock->slot.cookie)
+				: NULL;
 
 		if (c) {
 			levels_apply_word(l, c, &word);

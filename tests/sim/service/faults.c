@@ -58,7 +58,8 @@ static void farewell(void)
 	struct endpoint *e = any_endpoint();
 
 	look_closely(sim_now_ns, sim_now_ns + 10 * NS_PER_S);
-	socks_for_each(s) {
+	socks_for_each(s)
+	{
 		struct link *l = s->link;
 
 		if (s->endpoint != e || !l || l->state != LINK_FREE || l->dead)
@@ -83,7 +84,8 @@ static void loss(void)
 
 	e->lossy_until_ns = sim_now_ns + chance_skewed(MINUTE, 1);
 	look_closely(sim_now_ns, sim_now_ns + 5 * NS_PER_S);
-	socks_for_each(s) {
+	socks_for_each(s)
+	{
 		if (s->endpoint != e || !chance(0.3) || !s->link || s->link->state != LINK_LENT)
 			continue;
 		s->unacked = 100;
@@ -145,7 +147,7 @@ static void attention(void)
 }
 
 static const struct fault faults[] = {
-	{ "attention", 3, attention }, { "burst", 60, burst },	 { "crash", 0.5, crash },
+	{ "attention", 3, attention }, { "burst", 60, burst },	      { "crash", 0.5, crash },
 	{ "deploy", 20, deploy },      { "failover", 0.5, failover }, { "freeze", 6, freeze },
 	{ "loss", 8, loss },	       { "partition", 4, partition }, { "records", 1, records },
 	{ "restart", 0.7, restart },   { "farewell", 1, farewell },
@@ -164,6 +166,7 @@ void faults_begin(const char *which)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(faults); i++)
 		if (is_named(faults[i].name, which))
-			happen_at(sim_now_ns + chance_exp((uint64_t)((double)DAY / faults[i].per_day)),
+			happen_at(sim_now_ns +
+					  chance_exp((uint64_t)((double)DAY / faults[i].per_day)),
 				  on_fault, (void *)&faults[i], 0);
 }

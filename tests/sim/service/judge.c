@@ -6,10 +6,11 @@
 #include "faults.h"
 #include "judge.h"
 #include "look.h"
+#include "named.h"
 
-#define KINDS 32
-#define LEAKS 65536
-#define SHOWN 20	/* of failures of each sort; more are only counted */
+#define KINDS	       32
+#define LEAKS	       65536
+#define SHOWN	       20 /* of failures of each sort; more are only counted */
 #define TCP_CLOSE_WAIT 8
 
 /* What came of the leaks of one kind. */
@@ -17,7 +18,7 @@ struct tally {
 	const char *kind;
 	unsigned leaks, confirmed, missed, hidden, over;
 	unsigned false_ones, also, faults, regrets, suspected;
-	uint64_t slowest_ns;	/* of those confirmed */
+	uint64_t slowest_ns; /* of those confirmed */
 };
 
 static struct tally scores[KINDS];
@@ -26,6 +27,7 @@ static size_t leak_count;
 static struct detect_conf *settings;
 static uint64_t seed;
 static bool tells;
+static const char *judged = "all";
 static unsigned repairs, false_repairs;
 
 void judge_begin(uint64_t with_seed, bool with_words, struct detect_conf *conf)
@@ -33,6 +35,11 @@ void judge_begin(uint64_t with_seed, bool with_words, struct detect_conf *conf)
 	seed = with_seed;
 	tells = with_words;
 	settings = conf;
+}
+
+void judge_only(const char *kinds)
+{
+	judged = kinds;
 }
 
 bool judge_knows(const char *kind)
@@ -107,6 +114,7 @@ static struct leak *add(const char *kind, struct client_pool *p)
 
 	*l = (struct leak){
 		.kind = kind,
+		.pid = p->process->pid,
 		.pool = p,
 		.grace_ns = detect_conf_find(settings, kind)->base.grace_ns,
 	};
@@ -233,6 +241,15 @@ static void tell_truth(const struct link *l)
 	    l->dead ? ", dead" : "");
 }
 
+/* Whether a pool leaked that is no more: it may be told for a while after its end. */
+static bool has_leaked(uint32_t pid)
+{
+	for (size_t i = 0; i < leak_count; i++)
+		if (leaks[i].pid == pid && !leaks[i].cookie)
+			return true;
+	return false;
+}
+
 static void judge_confirmed(const struct finding *f)
 {
 	struct tally *score = score_of(f->detector->name);
@@ -242,7 +259,7 @@ static void judge_confirmed(const struct finding *f)
 
 	if (l && strcmp(l->kind, f->detector->name) == 0) {
 		note_confirmed(l, score);
-	} else if (l || (p && p->leak)) {
+	} else if (l || (p && p->leak) || (!p && has_leaked(f->conn.pid))) {
 		score->also++;
 	} else if (is_so(f->detector->name, s)) {
 		score->faults++;
@@ -262,9 +279,9 @@ void judge_finding(const struct finding *f)
 	score->suspected += f->state == FINDING_SUSPECT;
 	score->regrets += f->state == FINDING_RETRACTED && f->confirmed_ns;
 	if (tells)
-		say("%s %s %s on c%llx of %s %u: %s", finding_state_name(f->state), f->detector->name,
-		    f->id, (unsigned long long)f->conn.cookie, f->conn.comm, f->conn.pid,
-		    f->symptom.why);
+		say("%s %s %s on c%llx of %s %u: %s", finding_state_name(f->state),
+		    f->detector->name, f->id, (unsigned long long)f->conn.cookie, f->conn.comm,
+		    f->conn.pid, f->symptom.why);
 	if (f->state == FINDING_CONFIRMED)
 		judge_confirmed(f);
 }
@@ -276,7 +293,8 @@ int judge_intent(const struct repair *r)
 	repairs++;
 	if (tells)
 		say("%s on c%llx", r->verdict.action, (unsigned long long)r->finding.conn.cookie);
-	if (s && s->link && s->link->leak)
+	if ((s && s->link && s->link->leak) || is_so(r->finding.detector->name, s) ||
+	    !is_named(r->finding.detector->name, judged))
 		return 0;
 	if (false_repairs++ < SHOWN)
 		say("FALSE repair: %s on c%llx of %s %u", r->verdict.action,
@@ -289,7 +307,8 @@ int judge_intent(const struct repair *r)
 
 static bool promise(bool kept, const char *what, unsigned n)
 {
-	printf("%sok - seed %llu: %s (%u)\n", kept ? "" : "not ", (unsigned long long)seed, what, n);
+	printf("%sok - seed %llu: %s (%u)\n", kept ? "" : "not ", (unsigned long long)seed, what,
+	       n);
 	return kept;
 }
 
@@ -297,8 +316,8 @@ static void print_score(const struct tally *s)
 {
 	printf("# %-12s leaks %u: confirmed %u (slowest %.1f s), missed %u, ended before %u, hidden %u; "
 	       "false %u, also %u, by faults %u, suspected %u, retracted %u\n",
-	       s->kind, s->leaks, s->confirmed, ns_to_s(s->slowest_ns), s->missed, s->over, s->hidden,
-	       s->false_ones, s->also, s->faults, s->suspected, s->regrets);
+	       s->kind, s->leaks, s->confirmed, ns_to_s(s->slowest_ns), s->missed, s->over,
+	       s->hidden, s->false_ones, s->also, s->faults, s->suspected, s->regrets);
 }
 
 bool judge_end(void)
@@ -307,6 +326,8 @@ bool judge_end(void)
 
 	for (size_t i = 0; i < KINDS && scores[i].kind; i++) {
 		print_score(&scores[i]);
+		if (!is_named(scores[i].kind, judged))
+			continue;
 		missed += scores[i].missed;
 		false_ones += scores[i].false_ones;
 		confirmed += scores[i].confirmed;

@@ -13,17 +13,21 @@
 #include "repair.h"
 
 struct leak {
-	const char *kind;	/* the detector that has to say so */
+	uint32_t pid;
+	const char *kind; /* the detector that has to say so */
 	struct client_pool *pool;
-	uint64_t cookie;	/* 0: the pool's */
-	uint64_t began_ns, frozen_sum_ns;	/* 0: cannot be known yet */
+	uint64_t cookie;		  /* 0: the pool's */
+	uint64_t began_ns, frozen_sum_ns; /* 0: cannot be known yet */
 	uint64_t grace_ns;
 	bool confirmed, over;
-	bool hidden;		/* facts about it were lost: it need not be found */
+	bool hidden; /* facts about it were lost: it need not be found */
 };
 
 /* The settings of the detectors, from which graces are taken. */
 void judge_begin(uint64_t seed, bool tells, struct detect_conf *conf);
+
+/* Of which kinds the promises are judged: "all", or names with commas between. */
+void judge_only(const char *kinds);
 
 /* Whether there is a detector for it that is on. */
 bool judge_knows(const char *kind);

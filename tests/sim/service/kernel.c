@@ -11,12 +11,12 @@
 #include "edge.h"
 #include "kernel.h"
 
-#define PROCESSES     4096
+#define PROCESSES	4096
 #define TCP_ESTABLISHED 1
 #define TCP_SYN_SENT	2
 #define TCP_CLOSE	7
 #define TCP_CLOSE_WAIT	8
-#define TICK_NS		(10 * NS_PER_MS)	/* of start_ticks */
+#define TICK_NS		(10 * NS_PER_MS) /* of start_ticks */
 
 static struct sock socks[KERNEL_SOCKS];
 static uint32_t free_slots[KERNEL_SOCKS], free_count, high, open_count;
@@ -42,9 +42,7 @@ uint32_t kernel_open_socks(void)
 
 struct sock *kernel_find(uint64_t cookie)
 {
-	socks_for_each(s)
-		if (s->slot.cookie == cookie)
-			return s;
+	socks_for_each(s) if (s->slot.cookie == cookie) return s;
 	return NULL;
 }
 
@@ -119,8 +117,9 @@ static void say_names(struct sock *s, const struct words *w)
 	size_t size = sizeof(r.bytes);
 	int len = s->endpoint->wire == WIRE_MYSQL
 			  ? snprintf(out + 4, size - 4, "%s%c%s", w->user, 0, w->database) + 1 + 4
-			  : snprintf(out + 8, size - 8, "user%c%s%cdatabase%c%s%c", 0, w->user, 0, 0,
-				     w->database, 0) + 1 + 8;
+			  : snprintf(out + 8, size - 8, "user%c%s%cdatabase%c%s%c", 0, w->user, 0,
+				     0, w->database, 0) +
+				    1 + 8;
 
 	r.size = r.copied = (uint32_t)len;
 	s->named = submit(s, &r.hdr);
@@ -149,8 +148,7 @@ static void fill_addresses(struct sock *s)
 	s->slot.uid = 1000;
 }
 
-struct sock *kernel_connect(struct process *p, uint32_t tid, struct endpoint *to,
-			    struct link *link)
+struct sock *kernel_connect(struct process *p, uint32_t tid, struct endpoint *to, struct link *link)
 {
 	uint32_t index = free_count ? free_slots[--free_count] : high;
 	struct sock *s = &socks[index];
@@ -225,8 +223,8 @@ void kernel_queues(const struct sock *s, struct queues *ret)
 		.unread = s->unread,
 		.unacked = s->unacked,
 		.room = s->full ? 0 : 65536,
-		.retransmits = s->cut_ns ? network_retransmits(sim_now_ns - s->cut_ns)
-					 : s->retransmits,
+		.retransmits =
+			s->cut_ns ? network_retransmits(sim_now_ns - s->cut_ns) : s->retransmits,
 	};
 }
 
@@ -236,7 +234,7 @@ void kernel_fin(struct sock *s)
 	if (!write_slot(s))
 		return;
 	s->slot.tcp_state = TCP_CLOSE_WAIT;
-	s->slot.rx_bytes++;	/* its FIN takes a number */
+	s->slot.rx_bytes++; /* its FIN takes a number */
 	s->slot.last_ns = sim_now_ns;
 }
 
@@ -324,7 +322,7 @@ void kernel_rest(struct sock *s, char status, uint64_t asked_ns, uint64_t since_
 	touch(s, since_ns);
 	if (s->slot.phase != PHASE_READY)
 		return;
-	s->slot.flags &= (uint8_t)~(SLOT_BUSY | SLOT_EDGE);
+	s->slot.flags &= (uint8_t) ~(SLOT_BUSY | SLOT_EDGE);
 	s->slot.pending = 0;
 	s->slot.tx_msg = s->slot.tx_next;
 	s->slot.status = (uint8_t)status;

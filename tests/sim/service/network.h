@@ -9,11 +9,11 @@
 
 struct endpoint {
 	struct addr addr;
-	uint8_t wire;		/* enum wire */
+	uint8_t wire; /* enum wire */
 	uint32_t rtt_us, jitter_us;
-	uint64_t cut_ns;	/* since when nothing passes; 0: it does */
-	uint64_t heal_ns;	/* when it does again */
-	uint64_t refuses_until_ns;	/* nobody listens until then */
+	uint64_t cut_ns;	   /* since when nothing passes; 0: it does */
+	uint64_t heal_ns;	   /* when it does again */
+	uint64_t refuses_until_ns; /* nobody listens until then */
 	uint64_t lossy_until_ns;
 };
 

@@ -247,8 +247,9 @@ void pool_lend(struct link *l, const struct job *job)
 	l->state = LINK_LENT;
 	l->job = *job;
 	l->counted = 0;
-	l->began_ns = l->used_ns = sim_now_ns;
-	l->ends_ns = sim_now_ns + job->lasts_ns;
+	l->used_ns = sim_now_ns;
+	l->began_ns = sim_now_ns + job->waits_ns;
+	l->ends_ns = l->began_ns + job->lasts_ns;
 	if (l->pool->checks)
 		kernel_count(l->sock, 1, 20, 40);
 	happen_at(l->ends_ns, on_end, l, ++l->gen);
@@ -326,6 +327,13 @@ void pool_leak(struct link *l)
 
 /* ---- what is seen of it */
 
+/* What was asked at `since_ns` does not reach the server. */
+static void wait_for_answer(struct link *l, uint64_t since_ns)
+{
+	l->sock->unacked = 120;
+	l->sock->retransmits = network_retransmits(sim_now_ns - since_ns);
+}
+
 /* Where a job is in its rhythm, as far as its client and the net let it go on. */
 void pool_show(struct link *l)
 {
@@ -337,8 +345,11 @@ void pool_show(struct link *l)
 	if (l->state != LINK_LENT)
 		return;
 	until_ns = cut_ns && cut_ns < until_ns ? cut_ns : until_ns;
-	if (until_ns < l->began_ns)
+	if (until_ns < l->began_ns) {
+		if (cut_ns && !frozen_ns && l->began_ns < sim_now_ns)
+			wait_for_answer(l, l->began_ns);
 		return;
+	}
 	n = (until_ns - l->began_ns) / r->period_ns;
 	at_ns = l->began_ns + n * r->period_ns;
 	busy = until_ns - at_ns < r->busy_ns && (cut_ns || sim_now_ns - at_ns < r->busy_ns);
@@ -351,7 +362,8 @@ void pool_show(struct link *l)
 	if (busy) {
 		kernel_busy(l->sock, at_ns);
 		if (r->trickle && !cut_ns && !frozen_ns)
-			kernel_trickle(l->sock, r->trickle, sim_now_ns - chance_below(NS_PER_S / 4));
+			kernel_trickle(l->sock, r->trickle,
+				       sim_now_ns - chance_below(NS_PER_S / 4));
 	} else if (r->stays_in_txn) {
 		kernel_rest(l->sock, 'T', at_ns, at_ns + r->busy_ns, l->began_ns);
 	} else if (until_ns - at_ns < r->busy_ns + r->hold_ns) {
@@ -359,10 +371,8 @@ void pool_show(struct link *l)
 	} else {
 		kernel_rest(l->sock, 'I', at_ns, at_ns + r->busy_ns + r->hold_ns, 0);
 	}
-	if (cut_ns && !busy && !frozen_ns && at_ns + r->period_ns < sim_now_ns) {
-		l->sock->unacked = 120;
-		l->sock->retransmits = network_retransmits(sim_now_ns - at_ns - r->period_ns);
-	}
+	if (cut_ns && !busy && !frozen_ns && at_ns + r->period_ns < sim_now_ns)
+		wait_for_answer(l, at_ns + r->period_ns);
 }
 
 /* ---- what happens to all that is under way */

@@ -20,21 +20,22 @@ struct client_pool;
 enum link_state {
 	LINK_NONE,
 	LINK_DIALLING,
-	LINK_FREE,	/* in the pool */
+	LINK_FREE, /* in the pool */
 	LINK_LENT,
-	LINK_LEAKED,	/* lent, and nobody will give it back */
+	LINK_LEAKED, /* lent, and nobody will give it back */
 };
 
 /* A request, for `busy` of each `period`; in the transaction it opened for `hold` more. */
 struct rhythm {
 	uint64_t period_ns, busy_ns, hold_ns;
-	bool stays_in_txn;	/* from the first request to the last */
-	uint32_t trickle;	/* bytes/s of an answer that comes slowly; 0: it comes at once */
+	bool stays_in_txn; /* from the first request to the last */
+	uint32_t trickle;  /* bytes/s of an answer that comes slowly; 0: it comes at once */
 };
 
 struct job {
 	struct rhythm rhythm;
 	uint64_t lasts_ns;
+	uint64_t waits_ns; /* before anything is asked */
 };
 
 /* The application's end of a connection. */
@@ -42,23 +43,24 @@ struct link {
 	struct sock *sock;
 	struct client_pool *pool;
 	enum link_state state;
-	uint32_t gen;		/* of what is to happen to it, only the newest counts */
-	bool wanted;		/* somebody waits for the dial */
-	bool forgotten;		/* nobody will ever ask for it */
+	uint32_t gen;	/* of what is to happen to it, only the newest counts */
+	bool wanted;	/* somebody waits for the dial */
+	bool forgotten; /* nobody will ever ask for it */
 	struct job job;
-	uint64_t began_ns, ends_ns;	/* of the job */
-	uint64_t counted;	/* requests of the job that were shown as answered */
-	size_t lent_at;		/* place in the list of what is lent, plus one */
+	uint64_t began_ns, ends_ns; /* of the job */
+	uint64_t counted;	    /* requests of the job that were shown as answered */
+	size_t lent_at;		    /* place in the list of what is lent, plus one */
 	uint64_t opened_ns, used_ns, retire_ns;
 	uint64_t pinged_ns;
-	uint32_t serial;	/* of the pool's dials */
-	bool dead;		/* the server is gone, and the application does not know */
+	uint32_t serial; /* of the pool's dials */
+	bool dead;	 /* the server is gone, and the application does not know */
 	struct leak *leak;
 };
 
 struct family {
 	const char *name;
-	unsigned share;		/* of the service's connections, in percent */
+	const char *comm; /* of its processes; NULL: the same */
+	unsigned share; /* of the service's connections, in percent */
 	/* Chooses the settings of a new pool. */
 	void (*begin)(struct client_pool *p);
 	/* What the application's driver does by itself every `house_ns`; may be NULL. */
@@ -69,7 +71,8 @@ REGISTRY(family);
 struct client_pool {
 	const struct family *family;
 	struct process *process;
-	struct client_pool *first;	/* of the same program, NULL: this one; they begin and end together */
+	struct client_pool
+		*first; /* of the same program, NULL: this one; they begin and end together */
 	struct endpoint *endpoint;
 	struct words words;
 	char user[24], database[24], comm[16];
@@ -78,32 +81,32 @@ struct client_pool {
 
 	/* settings */
 	uint32_t max_open, max_idle, min_idle;
-	uint64_t lifetime_ns, lifetime_spread_ns, idle_ns;	/* 0: none */
+	uint64_t lifetime_ns, lifetime_spread_ns, idle_ns; /* 0: none */
 	uint64_t keepalive_ns, house_ns;
-	bool tells;		/* its program's memory can be read: it says itself what it lent */
-	bool fifo, any;		/* which free one is taken: oldest, any, or else the latest */
-	bool fills_through;	/* min_idle at one go: a dial after the other */
-	bool retires_by_timer;	/* each in its own time, unless it is lent */
-	bool checks;		/* asks a little question before a connection is used */
-	uint32_t workers;	/* jobs that may be wanted at once */
-	uint32_t threads;	/* of which any may dial; 0: each time another */
+	bool tells;	       /* its program's memory can be read: it says itself what it lent */
+	bool fifo, any;	       /* which free one is taken: oldest, any, or else the latest */
+	bool fills_through;    /* min_idle at one go: a dial after the other */
+	bool retires_by_timer; /* each in its own time, unless it is lent */
+	bool checks;	       /* asks a little question before a connection is used */
+	uint32_t workers;      /* jobs that may be wanted at once */
+	uint32_t threads;      /* of which any may dial; 0: each time another */
 
 	/* work */
-	uint64_t every_ns;	/* mean time between jobs at noon */
-	double night;		/* what is left of it at night, 0..1 */
-	uint64_t phase_ns;	/* when its noon is */
-	struct job (*work)(struct client_pool *p);	/* NULL: the usual mixture */
+	uint64_t every_ns;			   /* mean time between jobs at noon */
+	double night;				   /* what is left of it at night, 0..1 */
+	uint64_t phase_ns;			   /* when its noon is */
+	struct job (*work)(struct client_pool *p); /* NULL: the usual mixture */
 
 	struct link links[POOL_LINKS];
-	struct link *idle[POOL_LINKS];	/* free ones, in the order they came back */
+	struct link *idle[POOL_LINKS]; /* free ones, in the order they came back */
 	uint32_t dials;
-	uint32_t open, idle_count, dialling, waiting;	/* dialling: for the pool itself */
-	struct leak *leak;	/* that the whole pool has */
-	double loses;		/* the share of its jobs that do not give back */
-	uint32_t had_idle;	/* max_idle before it churned, or 0 */
-	uint32_t lost, chain;	/* so many, and so many one after another */
-	uint32_t lost_open[8];	/* how many were open at each of the latter */
-	uint64_t lost_ns;	/* the last of the chain */
+	uint32_t open, idle_count, dialling, waiting; /* dialling: for the pool itself */
+	struct leak *leak;			      /* that the whole pool has */
+	double loses;	       /* the share of its jobs that do not give back */
+	uint32_t had_idle;     /* max_idle before it churned, or 0 */
+	uint32_t lost, chain;  /* so many, and so many one after another */
+	uint32_t lost_open[8]; /* how many were open at each of the latter */
+	uint64_t lost_ns;      /* the last of the chain */
 	uint64_t started_ns;
 };
 

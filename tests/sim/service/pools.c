@@ -133,7 +133,7 @@ struct client_pool *pool_add(const struct family *f)
 	p->endpoint = network_endpoint(chance_below(ENDPOINTS));
 	(void)snprintf(p->user, sizeof(p->user), "app%zu", count % 7);
 	(void)snprintf(p->database, sizeof(p->database), "shop%zu", count % 3);
-	(void)snprintf(p->comm, sizeof(p->comm), "%.10s", f->name);
+	(void)snprintf(p->comm, sizeof(p->comm), "%.10s", f->comm ? f->comm : f->name);
 	p->words = (struct words){ p->user, p->database, chance(0.1), 0 };
 	p->max_open = p->max_idle = 1;
 	p->house_ns = NS_PER_S;

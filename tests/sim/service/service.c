@@ -99,14 +99,13 @@ static const char *configuration(bool fixes)
 	static char path[64];
 	int fd = memfd_create("plimsoll.yaml", 0);
 
-	if (fd < 0 ||
-	    dprintf(fd, "connections: %d\n%s", KERNEL_SOCKS,
-		    fixes ? "mode: fix\n"
-			    "rules:\n"
-			    "  - match: { kind: idle-in-txn }\n"
-			    "    act: [ defuse, close after 5min ]\n"
-			    "  - act: [ destroy ]\n"
-			  : "mode: observe\n") < 0)
+	if (fd < 0 || dprintf(fd, "connections: %d\n%s", KERNEL_SOCKS,
+			      fixes ? "mode: fix\n"
+				      "rules:\n"
+				      "  - match: { kind: idle-in-txn }\n"
+				      "    act: [ defuse, close after 5min ]\n"
+				      "  - act: [ destroy ]\n"
+				    : "mode: observe\n") < 0)
 		return NULL;
 	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	return path;
@@ -174,16 +173,21 @@ static bool simulate(const struct options *o)
 
 static const char usage[] =
 	"usage: service [--seed N] [--days D] [--conns C] [--leaks all|none|KIND,...] [--per-day N]\n"
-	"               [--quiet SECONDS] [--faults all|none|SORT,...] [--fix] [--tell] [--closely]\n";
+	"               [--quiet SECONDS] [--faults all|none|SORT,...] [--judge all|KIND,...] [--fix] [--tell] [--closely]\n";
 
 static bool parse(int argc, char **argv, struct options *ret)
 {
 	static const struct option longs[] = {
-		{ "seed", required_argument, NULL, 's' },    { "days", required_argument, NULL, 'd' },
-		{ "conns", required_argument, NULL, 'c' },   { "leaks", required_argument, NULL, 'l' },
-		{ "per-day", required_argument, NULL, 'p' }, { "faults", required_argument, NULL, 'f' },
+		{ "seed", required_argument, NULL, 's' },
+		{ "days", required_argument, NULL, 'd' },
+		{ "conns", required_argument, NULL, 'c' },
+		{ "leaks", required_argument, NULL, 'l' },
+		{ "per-day", required_argument, NULL, 'p' },
+		{ "faults", required_argument, NULL, 'f' },
 		{ "quiet", required_argument, NULL, 'q' },
-		{ "fix", no_argument, NULL, 'x' },	     { "tell", no_argument, NULL, 't' },
+		{ "judge", required_argument, NULL, 'j' },
+		{ "fix", no_argument, NULL, 'x' },
+		{ "tell", no_argument, NULL, 't' },
 		{ "closely", no_argument, NULL, 'a' },
 		{ NULL, 0, NULL, 0 },
 	};
@@ -212,6 +216,9 @@ static bool parse(int argc, char **argv, struct options *ret)
 		case 'q':
 			traffic_quiet_ns = (uint64_t)(strtod(optarg, NULL) * NS_PER_S);
 			break;
+		case 'j':
+			judge_only(optarg);
+			break;
 		case 'x':
 			ret->fixes = true;
 			break;
@@ -231,7 +238,12 @@ static bool parse(int argc, char **argv, struct options *ret)
 int main(int argc, char **argv)
 {
 	struct options o = {
-		.seed = 1, .days = 73, .conns = 2000, .leaks = "all", .faults = "all", .per_day = 4,
+		.seed = 1,
+		.days = 73,
+		.conns = 2000,
+		.leaks = "all",
+		.faults = "all",
+		.per_day = 4,
 	};
 
 	if (!parse(argc, argv, &o)) {

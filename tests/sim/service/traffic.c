@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Jobs of a healthy service.  None of them is quiet inside a transaction for longer
- * than traffic_quiet_ns; none computes for longer than 20 s with a connection in its
- * hands and nothing asked; a statement may run for hours.
+ * than traffic_quiet_ns; none computes for longer than twice that with a connection in
+ * its hands and nothing asked; a statement may run for hours.
  */
 #include <math.h>
 
@@ -48,11 +48,12 @@ static struct job slow_transaction(void)
 
 static struct job compute(void)
 {
-	uint64_t period_ns = chance_between(1000, 20000) * MS;
+	uint64_t period_ns = chance_between(NS_PER_S, 2 * traffic_quiet_ns);
 
 	return (struct job){
 		.rhythm = { period_ns, chance_between(1, 500) * MS, 0, false, 0 },
 		.lasts_ns = chance_exp(MINUTE),
+		.waits_ns = chance(0.5) ? chance_below(traffic_quiet_ns) : 0,
 	};
 }
 

@@ -9,8 +9,8 @@
 #define TRAFFIC_JOB_NS (50 * NS_PER_S)
 
 /*
- * The longest silence inside a healthy transaction: less than the steepest gear leaves of
- * the grace of idle-in-txn.
+ * The longest silence inside a healthy transaction, and half of that outside of one: less
+ * than the steepest gear leaves of the graces of idle-in-txn and of held.
  */
 extern uint64_t traffic_quiet_ns;
 

@@ -30,6 +30,7 @@ static void keep_house(struct client_pool *p)
 
 static const struct family hikari = {
 	.name = "hikari",
+	.comm = "java",
 	.share = 25,
 	.begin = begin,
 	.keep_house = keep_house,
