@@ -34,10 +34,10 @@ SPAN = 45           # seconds after the last program began
 
 POSTGRES = {
     "psycopg2": (
-        "txn getconn_txn held held_by_workers hurried alone exhausted thread_each unread open_unused "
-        "opened throw grow closed forked",
-        "busy burst large_burst queued_burst reserve leftovers two_pools listen long_running copy cursor "
-        "steps prefork ping lifetimes job"),
+        "txn getconn_txn held held_by_workers hurried alone exhausted thread_each unread "
+        "open_unused opened throw grow closed forked",
+        "busy burst large_burst queued_burst reserve leftovers two_pools listen long_running "
+        "copy cursor steps prefork ping lifetimes job"),
     "sqlalchemy": ("session stream held", "busy burst recycle two_engines steps"),
     "lib/pq": ("tx conn rows many-rows exhausted pool-each",
                "busy burst reserve lifetimes two-pools steps slow-rows listen"),
@@ -57,6 +57,7 @@ MYSQL = {
 POOLED = {"psycopg2": "busy steps ping", "libpq": "busy steps"}     # through pgbouncer
 
 # Injected and not expected to be found: the last so many connections (None: all), and why.
+POOL_EACH = "each lies free in a pool of its own; the growth is told"
 LAST = "nothing was opened after the last, and after the one before sooner than it was seen at rest"
 UNSEEN = {
     ("psycopg2", "alone"): (None, "one leak alone: its pool dialled past it once"),
@@ -69,9 +70,9 @@ UNSEEN = {
     ("hikari", "held-reserve"): (8, "it has three in reserve, so one dial follows on four leaks"),
     ("hikari", "held-full"): (None, "a pool that is full from the start dials no more"),
     ("node-postgres", "opened"): (2, LAST),
-    ("lib/pq", "pool-each"): (None, "each lies free in a pool of its own; the growth is told"),
-    ("pgx", "pool-each"): (None, "each lies free in a pool of its own; the growth is told"),
-    ("go-sql-driver", "pool-each"): (None, "each lies free in a pool of its own; the growth is told"),
+    ("lib/pq", "pool-each"): (None, POOL_EACH),
+    ("pgx", "pool-each"): (None, POOL_EACH),
+    ("go-sql-driver", "pool-each"): (None, POOL_EACH),
     ("libpq", "copy_begun"): (None, "a COPY that waits for its client looks like a slow one"),
     ("libpq", "unused"): (3, "not followed by three more"),
     ("libpq", "opened"): (2, LAST),
@@ -326,7 +327,8 @@ def truth(b):
     for (driver, kind), score in sorted(scores.items()):
         b.note(score.line(driver, kind))
     for (driver, mode), (count, why) in sorted(UNSEEN.items()):
-        b.note(f"not expected: {driver} {mode}, {'all' if count is None else f'last {count}'}: {why}")
+        which = "all" if count is None else f"last {count}"
+        b.note(f"not expected: {driver} {mode}, {which}: {why}")
     missed = [text for s in scores.values() for text in s.missed]
     late = [text for s in scores.values() for text in s.late]
     injected = sum(s.injected for s in scores.values())

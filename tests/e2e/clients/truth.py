@@ -3,8 +3,9 @@
 What the programs of the truth set in Python have in common (tests/e2e/truth.py).
 
 A program is given its mode as argument and the shortest grace in seconds in TRUTH_GRACE.
-It says {} when it is ready, and begins when it is given a line.  It says each thing it leaks when it has done so, a line of JSON: the kind that should be
-found, the backend (null where it is the pool's), and since when.
+It says {} when it is ready, and begins when it is given a line.  It says each thing it
+leaks when it has done so, a line of JSON: the kind that should be found, the backend (null
+where it is the pool's), and since when.
 """
 
 import json

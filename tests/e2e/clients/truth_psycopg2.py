@@ -10,7 +10,8 @@ import time
 import psycopg2
 from psycopg2 import pool
 
-from truth import GRACE, SQL, bursts, crowd, for_ever, forgotten, in_threads, leak_among, leaked, run
+from truth import (GRACE, SQL, bursts, crowd, for_ever, forgotten, in_threads, leak_among, leaked,
+                   run)
 
 
 def connect(autocommit=True, **more):
@@ -401,7 +402,7 @@ def job():
 
 
 run({f.__name__: f for f in (
-    txn, getconn_txn, held, held_by_workers, hurried, alone, exhausted, thread_each, unread, open_unused,
-    opened, throw, grow, closed, forked,
-    busy, burst, large_burst, queued_burst, reserve, leftovers, two_pools, listen, long_running, copy, cursor,
-    steps, prefork, ping, lifetimes, job)})
+    txn, getconn_txn, held, held_by_workers, hurried, alone, exhausted, thread_each, unread,
+    open_unused, opened, throw, grow, closed, forked,
+    busy, burst, large_burst, queued_burst, reserve, leftovers, two_pools, listen, long_running,
+    copy, cursor, steps, prefork, ping, lifetimes, job)})
