@@ -14,11 +14,13 @@ unset B SAN MAKEFLAGS MAKELEVEL
 normal=build san=build/san
 passed=0 failed=0 skipped=0
 failures=()
+declare -A names=() said=()
 logs=$(mktemp -d) || exit 2
 running=
 finish()
 {
 	[ -n "$running" ] && kill -TERM "$running" 2>/dev/null && wait "$running"
+	[ ${#names[@]} = 0 ] || { kill -TERM "${!names[@]}"; wait; }
 	rm -rf "$logs"
 }
 trap finish EXIT
@@ -72,6 +74,30 @@ run()	# SECONDS NAME COMMAND...
 	count "$name" "$log" $code
 }
 
+# Suites that mostly wait go several abreast; what one said is told when it ends.
+abreast=3
+await_one()
+{
+	local pid code
+	wait -n -p pid "${!names[@]}"
+	code=$?
+	echo "# ${names[$pid]}"
+	grep -E '^(ok|not ok|#)' "${said[$pid]}"
+	count "${names[$pid]}" "${said[$pid]}" $code
+	unset "names[$pid]" "said[$pid]"
+}
+
+beside()	# SECONDS NAME COMMAND...
+{
+	local limit=$1 name=$2 log
+	shift 2
+	[ -n "$only" ] && ! [[ "$name $*" =~ $only ]] && return
+	[ ${#names[@]} -lt $abreast ] || await_one
+	log=$(mktemp "$logs/XXXXXX")
+	timeout --kill-after=15 "$limit" "$@" </dev/null >"$log" 2>&1 &
+	names[$!]=$name said[$!]=$log
+}
+
 build()	# NAME ARGUMENTS...
 {
 	local name=$1
@@ -117,9 +143,10 @@ for life in "--seed 1 --days 2 --conns 400 --leaks none" "--seed 2 --days 1 --co
 		"$san/tests/sim/service/service" --judge $judged $life
 done
 for t in tests/e2e/*.py; do
-	run 300 "$t" /usr/bin/python3 "$t" --build $normal
+	beside 400 "$t" /usr/bin/python3 "$t" --build $normal
 done
-[ -z "$sanitized" ] || run 300 "tests/e2e/soak.py (ASan)" /usr/bin/python3 tests/e2e/soak.py --build $san
+[ -z "$sanitized" ] || beside 300 "tests/e2e/soak.py (ASan)" /usr/bin/python3 tests/e2e/soak.py --build $san
+while [ ${#names[@]} -gt 0 ]; do await_one; done
 
 if [ ${#failures[@]} -gt 0 ]; then
 	echo

@@ -247,8 +247,8 @@ static void half_dead_is_sure_when_it_lasts(void **state)
 	} rows[] = {
 		{ 1, 0, 0, 60, 0 },	       { 2, 0, 0, 0, 0.3 },	   { 2, 0, 0, 1, 0.3 },
 		{ 7, 0, 0, 60, 0.3 },	       { 8, 0, 0, 60, 0.95 },	   { 0, 0, 1, 0, 0.3 },
-		{ 0, 0, 1, 10, 0.95 },	       { 1, EHOSTUNREACH, 0, 10, 0.95 },
-		{ 1, ENETUNREACH, 0, 9, 0.3 }, { 1, ECONNREFUSED, 0, 60, 0 },
+		{ 0, 0, 1, 30, 0.95 },	       { 1, EHOSTUNREACH, 0, 30, 0.95 },
+		{ 1, ENETUNREACH, 0, 29, 0.3 }, { 1, ECONNREFUSED, 0, 60, 0 },
 	};
 	struct world *w = *state;
 
