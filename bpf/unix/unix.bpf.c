@@ -105,30 +105,6 @@ static __always_inline void copy_path(char *to, const struct sockaddr_un *at, __
 		to[0] = '@';
 }
 
-SEC("connect_unix")
-int on_unix_connect(struct bpf_sock_addr *ctx)
-{
-	struct bpf_sock_addr_kern *kern = bpf_cast_to_kern_ctx(ctx);
-	struct sock *sk = kern->sk;
-	__u64 key = (__u64)sk;
-	__u32 zero = 0;
-	struct dialled *d = bpf_map_lookup_elem(&not_dialled, &zero);
-
-	if (!d || sk->sk_type != SOCK_STREAM ||
-	    bpf_map_update_elem(&dialled, &key, d, BPF_ANY))
-		return 1;
-	d = bpf_map_lookup_elem(&dialled, &key);
-	if (!d)
-		return 1;
-	d->slot.phase = PHASE_HELLO;
-	d->slot.opened_ns = bpf_ktime_get_ns();
-	d->slot.cookie = bpf_get_socket_cookie(ctx);
-	d->slot.netns = sk->__sk_common.skc_net.net->ns.inum;
-	fill_owner(&d->slot);
-	copy_path(d->path, (void *)kern->uaddr, kern->uaddrlen);
-	return 1;
-}
-
 static __always_inline struct unix_end *begin(const struct sock *sk, __u64 key, struct slot *s,
 					      __u32 index)
 {
@@ -201,12 +177,12 @@ static __always_inline void recognised(const struct sock *sk, struct slot *s, __
 
 /* ---- end */
 
+/* What it dialled is left: by now that may be its successor's, at the same address. */
 static __always_inline void forget(const struct sock *sk, struct slot *s, __u32 index)
 {
 	__u64 key = (__u64)sk;
 
 	bpf_map_delete_elem(&unix_ends, &key);
-	bpf_map_delete_elem(&dialled, &key);
 	slot_release(sk, s, index);
 }
 
@@ -226,6 +202,48 @@ static __always_inline void ended(const struct sock *sk, struct slot *s, __u32 i
 	}
 	forget(sk, s, index);
 }
+
+/* ---- connect() */
+
+/* The socket that was here before has closed, and no look has noticed. */
+static __always_inline void bury(const struct sock *sk, __u64 cookie)
+{
+	__u64 key = (__u64)sk;
+	struct unix_end *end = bpf_map_lookup_elem(&unix_ends, &key);
+	__u32 index = end ? end->index : HINT_NONE;
+	struct slot *s = end ? bpf_map_lookup_elem(&slots, &index) : NULL;
+
+	if (s && s->cookie != cookie && seize(end))
+		ended(sk, s, index);
+}
+
+SEC("connect_unix")
+int on_unix_connect(struct bpf_sock_addr *ctx)
+{
+	struct bpf_sock_addr_kern *kern = bpf_cast_to_kern_ctx(ctx);
+	struct sock *sk = kern->sk;
+	__u64 key = (__u64)sk, cookie = bpf_get_socket_cookie(ctx);
+	__u32 zero = 0;
+	struct dialled *d = bpf_map_lookup_elem(&not_dialled, &zero);
+
+	if (!d || sk->sk_type != SOCK_STREAM)
+		return 1;
+	bury(sk, cookie);
+	if (bpf_map_update_elem(&dialled, &key, d, BPF_ANY))
+		return 1;
+	d = bpf_map_lookup_elem(&dialled, &key);
+	if (!d)
+		return 1;
+	d->slot.phase = PHASE_HELLO;
+	d->slot.opened_ns = bpf_ktime_get_ns();
+	d->slot.cookie = cookie;
+	d->slot.netns = sk->__sk_common.skc_net.net->ns.inum;
+	fill_owner(&d->slot);
+	copy_path(d->path, (void *)kern->uaddr, kern->uaddrlen);
+	return 1;
+}
+
+/* ---- a look at all */
 
 /* Its memory may be another's by now, or nobody's: read with care, believed by its cookie. */
 static long look_at(void *map, __u64 *key, struct unix_end *end, void *ctx)
@@ -360,10 +378,12 @@ static __always_inline int moved(struct sock *sk, int size, bool sent)
 	slot_unlock(s);
 	if (before == PHASE_HELLO && next != PHASE_HELLO && next != PHASE_FREE)
 		recognised(sk, s, index);
-	if (next == PHASE_FREE)
+	if (next == PHASE_FREE) {
+		bpf_map_delete_elem(&dialled, &key);
 		forget(sk, s, index);	/* and `end` with it */
-	else
+	} else {
 		leave(end);
+	}
 	return 0;
 }
 

@@ -183,6 +183,33 @@ def threads(b):
     tap.wait_for(lambda: not d.conns(f"pid={os.getpid()}", "user=app"), 2, "all to be gone")
 
 
+def gone(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+@tap.test("those that take the places of others, closed a moment before, are listed too")
+def successors(b):
+    pg = shared.get()
+    d = daemon.Daemon(b, daemon.config_observe())
+    expected = [("idle-in-txn", path_of(pg))] * 8
+    for n in range(10):
+        some = [psycopg2.connect(host=pg.dir, port=pg.port, user="app", dbname="shop")
+                for _ in expected]
+        for c in some:
+            c.cursor().execute("select %s", (n,))
+        tap.wait_for(lambda: [(m["activity"], m["remote"])
+                              for m in d.conns(f"pid={os.getpid()}", "user=app")] == expected,
+                     2, f"all of round {n}")
+        backends = [c.info.backend_pid for c in some]
+        for c in some:
+            c.close()
+        tap.wait_for(lambda: all(map(gone, backends)), 5, "the server to let go")
+
+
 class Both:
     def close(self):
         shared.close()
