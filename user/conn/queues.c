@@ -8,7 +8,7 @@
  */
 #include <string.h>
 
-#include "conn/queues.h"
+#include "conn/internal.h"
 #include "lib/clock.h"
 
 #define TCP_STATE_ESTABLISHED 1
