@@ -7,11 +7,13 @@ import threading
 
 import psycopg2
 
-from lib import client, daemon, mariadb, server, tap
+from lib import client, daemon, server, tap
+from lib.mariadb import MariaDB
+from lib.postgres import Postgres
 from lib.tap import same, true
 
-shared = server.Shared()
-shared_mysql = mariadb.Shared()
+shared = server.Shared(Postgres)
+shared_mysql = server.Shared(MariaDB)
 
 
 def path_of(pg):
@@ -121,7 +123,7 @@ def large(b):
 
 @tap.test("the server's end gone, it is no idle connection")
 def server_gone(b):
-    pg = server.Postgres()
+    pg = Postgres()
     b.later(pg.close)
     d = started(b, daemon.config_observe())
     app = client.Client(b, pg, "libpq", PGHOST=pg.dir)
