@@ -156,20 +156,19 @@ static void begin_conn(struct conns *t, uint32_t index, const struct slot *s)
 static bool is_ended(const struct slot *s)
 {
 	switch (s->tcp_state) {
-	case 4:	 /* FIN_WAIT1 */
-	case 5:	 /* FIN_WAIT2 */
-	case 6:	 /* TIME_WAIT */
-	case 7:	 /* CLOSE */
-	case 9:	 /* LAST_ACK */
-	case 11: /* CLOSING */
+	case TCP_STATE_FIN_WAIT1:
+	case TCP_STATE_FIN_WAIT2:
+	case TCP_STATE_TIME_WAIT:
+	case TCP_STATE_CLOSE:
+	case TCP_STATE_LAST_ACK:
+	case TCP_STATE_CLOSING:
 		return true;
 	default:
 		return s->phase == PHASE_CLOSED;
 	}
 }
 
-#define TCP_STATE_CLOSE_WAIT 8
-#define TURNS		     2	/* one may be a connection that is handed over */
+#define TURNS 2	/* one may be a connection that is handed over */
 
 /* As far as the slot says it; whether a connection that is ready does well, conn/stage.c. */
 static enum stage stage_of(const struct conn *c, const struct slot *s)
