@@ -5,7 +5,7 @@ from lib import client, daemon, mariadb, server, tap
 from lib.tap import same
 
 shared = server.Shared()
-shared_mysql = mariadb.Shared()
+shared_mysql = server.Shared(MariaDB)
 
 
 def client_of(b, driver):
