@@ -27,6 +27,7 @@
 #define QUEUES_SHARE_FOUND 500			/* or this while something lies there */
 #define CLOCK_EVERY_NS	 (5 * NS_PER_S)		/* how far jiffies may drift: microseconds */
 #define VERDICT_EVERY_NS NS_PER_S		/* on a finding that may still be mended */
+#define PROBES_MS	 500			/* an order waits for them, and gives up */
 #define STOP_FILE	 "STOP"
 
 /* ---- event -> conn */
@@ -383,6 +384,9 @@ static void decide(struct engine *e, struct finding *f)
  */
 static bool verdict_is_due(const struct engine *e, const struct finding *f)
 {
+	/* A repair forks, and the kernel may keep it from that for as long. */
+	if (e->events && events_is_probing(e->events))
+		return false;
 	if (!f->decided_ns || f->decided_version != e->config.policy.version)
 		return true;
 	return e->config.policy.mode == MODE_FIX &&
@@ -474,6 +478,8 @@ int engine_fix(struct engine *e, const char *id, const char *action, bool dry, s
 	struct verdict v;
 	int err = action && !a ? -EINVAL : find_target(e, id, &real, &target);
 
+	if (!err && !dry && e->events && !events_await_probes(e->events, PROBES_MS))
+		err = -EBUSY;
 	if (err)
 		return err;
 	if (!action)
