@@ -14,6 +14,7 @@
 #define LINGER_NS    (5 * NS_PER_S)  /* attached, though nobody wants it any more */
 #define HITS_IN_VAIN 10000	     /* some 20 ms of the program's time */
 #define REST_NS	     (60 * NS_PER_S) /* after that; and before a reader is sent again */
+#define BUSY_NS	     (200 * NS_PER_MS) /* while all readers are at work */
 
 int go_files_init(struct go_files *f, struct events *e)
 {
@@ -66,7 +67,7 @@ static void ask(struct go_files *f, struct go_file *file, uint64_t now_ns)
 	r = symbols_start_go(f->symbols, file->pid, file->pin, &question, &file->lookup);
 	if (r) {
 		file->lookup = NULL;
-		leave_alone(file, r == -EACCES ? 0 : now_ns + (r == -EBUSY ? NS_PER_S : REST_NS));
+		leave_alone(file, r == -EACCES ? 0 : now_ns + (r == -EBUSY ? BUSY_NS : REST_NS));
 		return;
 	}
 	file->state = GO_FILE_ASKED;
@@ -185,14 +186,17 @@ static void settle(struct go_files *f, struct go_file *file, uint64_t now_ns)
 
 void go_files_step(struct go_files *f, uint64_t now_ns)
 {
+	bool may_ask = !events_is_probing(f->events);
+
 	for (uint32_t i = 0; i < GO_FILES_MAX; i++) {
 		struct go_file *file = &f->list[i];
 
-		if (file->state == GO_FILE_ASKED && lookup_step(file->lookup))
+		/* Whoever is asked is forked first, and again where he has to be asked for less. */
+		if (file->state == GO_FILE_ASKED && may_ask && lookup_step(file->lookup))
 			take_answer(file, now_ns);
 		if (file->state == GO_FILE_POOLS)
 			settle(f, file, now_ns);
-		else if (file->state == GO_FILE_PLAIN && file->pin >= 0 && file->used &&
+		else if (may_ask && file->state == GO_FILE_PLAIN && file->pin >= 0 && file->used &&
 			 now_ns >= file->retry_ns)
 			ask(f, file, now_ns);
 	}
