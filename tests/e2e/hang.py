@@ -8,10 +8,11 @@ import subprocess
 import time
 
 from lib import client, daemon, server, tap
+from lib.postgres import Postgres
 from lib.tap import same, true
 
 CONFIG = "evidence: { handles: true }\n"
-shared = server.Shared()
+shared = server.Shared(Postgres)
 
 
 class Held:
