@@ -183,7 +183,9 @@ static int give_up_rights(void)
 	capng_clear(CAPNG_SELECT_BOTH);
 	(void)capng_updatev(CAPNG_ADD, (capng_type_t)(CAPNG_EFFECTIVE | CAPNG_PERMITTED), CAP_BPF,
 			    CAP_PERFMON, -1);
-	return capng_apply(CAPNG_SELECT_BOTH);
+	if (capng_apply(CAPNG_SELECT_BOTH))
+		return -EPERM;
+	return prctl(PR_SET_PDEATHSIG, SIGKILL) ? -errno : 0;
 }
 
 /* It hears of our end by the socket.  A signal at the keyboard is for the daemon alone. */
