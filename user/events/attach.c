@@ -176,13 +176,14 @@ static int keep(int *fds, size_t n)
 	return close_range((unsigned int)n, ~0U, 0) ? -errno : 0;
 }
 
-static int give_up_rights(void)
+/* A perf event on other people's programs takes the right to everything. */
+static int give_up_rights(bool multi)
 {
 	(void)prctl(PR_SET_NAME, "plimsoll-probes");
 	(void)prctl(PR_SET_DUMPABLE, 0);
 	capng_clear(CAPNG_SELECT_BOTH);
 	(void)capng_updatev(CAPNG_ADD, (capng_type_t)(CAPNG_EFFECTIVE | CAPNG_PERMITTED), CAP_BPF,
-			    CAP_PERFMON, -1);
+			    CAP_PERFMON, multi ? -1 : CAP_SYS_ADMIN, -1);
 	if (capng_apply(CAPNG_SELECT_BOTH))
 		return -EPERM;
 	return prctl(PR_SET_PDEATHSIG, SIGKILL) ? -errno : 0;
@@ -200,7 +201,7 @@ static void serve(int socket, const int programs[PROBE_KINDS], bool multi)
 	fds[PROBE_KINDS] = socket;
 	(void)signal(SIGINT, SIG_IGN);
 	(void)signal(SIGPIPE, SIG_IGN);
-	if (keep(fds, ARRAY_SIZE(fds)) || give_up_rights())
+	if (keep(fds, ARRAY_SIZE(fds)) || give_up_rights(multi))
 		return;
 	memcpy(w.programs, fds, sizeof(w.programs));
 	w.socket = fds[PROBE_KINDS];
