@@ -21,7 +21,7 @@
 #define ON_RETURN	   1   /* BPF_F_UPROBE_MULTI_RETURN */
 #define OUT_OF_THE_WAY	   200 /* of the numbers that it keeps */
 #define PATIENCE_MS	   1000
-#define UPROBE_TYPE "/sys/bus/event_source/devices/uprobe/type"
+#define UPROBE_TYPE	   "/sys/bus/event_source/devices/uprobe/type"
 
 /* The part of union bpf_attr that BPF_LINK_CREATE reads for uprobe_multi; libbpf 1.1 has none. */
 struct multi_attr {
