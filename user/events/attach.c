@@ -21,7 +21,7 @@
 #define ON_RETURN	   1   /* BPF_F_UPROBE_MULTI_RETURN */
 #define OUT_OF_THE_WAY	   200 /* of the numbers that it keeps */
 #define PATIENCE_MS	   1000
-#define UPROBE_TYPE "/sys/bus/event_source/devices/uprobe/type"
+#define UPROBE_TYPE	   "/sys/bus/event_source/devices/uprobe/type"
 
 /* The part of union bpf_attr that BPF_LINK_CREATE reads for uprobe_multi; libbpf 1.1 has none. */
 struct multi_attr {
@@ -164,15 +164,17 @@ static bool take_order(const struct worker *w, struct attach_order *ret, int *re
 	return true;
 }
 
-/* Of ours it keeps the programs and what it is asked through. */
+/* Of ours it keeps these, as 0 to n - 1; that one is missing (-1) is the same there. */
 static int keep(int *fds, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		if (fds[i] >= 0)
 			fds[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, OUT_OF_THE_WAY);
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
+		(void)close((int)i);
 		if (fds[i] >= 0)
 			fds[i] = dup3(fds[i], (int)i, O_CLOEXEC);
+	}
 	return close_range((unsigned int)n, ~0U, 0) ? -errno : 0;
 }
 
@@ -192,19 +194,18 @@ static int give_up_rights(bool multi)
 /* It hears of our end by the socket.  A signal at the keyboard is for the daemon alone. */
 static void serve(int socket, const int programs[PROBE_KINDS], bool multi)
 {
-	int fds[PROBE_KINDS + 1];
+	int fds[1 + PROBE_KINDS] = { socket };
 	static struct worker w;
 	struct attach_order order;
 	int pin, result;
 
-	memcpy(fds, programs, PROBE_KINDS * sizeof(fds[0]));
-	fds[PROBE_KINDS] = socket;
+	memcpy(fds + 1, programs, PROBE_KINDS * sizeof(fds[0]));
 	(void)signal(SIGINT, SIG_IGN);
 	(void)signal(SIGPIPE, SIG_IGN);
 	if (keep(fds, ARRAY_SIZE(fds)) || give_up_rights(multi))
 		return;
-	memcpy(w.programs, fds, sizeof(w.programs));
-	w.socket = fds[PROBE_KINDS];
+	w.socket = fds[0];
+	memcpy(w.programs, fds + 1, sizeof(w.programs));
 	w.multi = multi;
 	while (take_order(&w, &order, &pin)) {
 		result = obey(&w, &order, pin);

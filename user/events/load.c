@@ -122,7 +122,7 @@ static const struct {
 	{ "on_turn", "who sends on a shared connection", "tp_btf/sock_send_length" },
 	{ "find_bases", "where sent bytes lie", "syscall program" },
 	{ "set_clock", "when a byte passed", "jiffies" },
-	{ "on_go_conn", "what Go pools say of themselves", "uprobe database/sql.(*DB).conn" },
+	{ "on_go_conn", "where large Go programs have pools", "uprobe database/sql.(*DB).conn" },
 	{ "on_send", "thread, goroutine, stack", "tp_btf/sock_send_length" },
 	{ "on_call", "what libraries are asked", "uprobes (uprobe_multi)" },
 	{ "on_return", "what libraries hand out", "uprobes (uprobe_multi)" },

@@ -144,21 +144,29 @@ uint32_t go_files_of(struct go_files *f, uint32_t pid, uint64_t now_ns)
 
 /* ---- the probes */
 
+static void rest(struct go_file *file, uint64_t now_ns)
+{
+	detach(file);
+	file->rest_until_ns = now_ns + REST_NS;
+}
+
+static void give_up(struct go_file *file, int err, uint64_t now_ns)
+{
+	(void)log_warn(err, "cannot see where a Go program keeps its pools");
+	rest(file, now_ns);
+}
+
 static void attach(struct go_files *f, struct go_file *file, uint64_t now_ns)
 {
 	uint32_t n = (uint32_t)(file - f->list);
 	const struct probe_place place = { file->function_at, n, PROBE_GO };
 
-	if (events_probe(f->events, file->pin, &place, 1, &file->probes))
-		file->rest_until_ns = now_ns + REST_NS;
+	int r = events_probe(f->events, file->pin, &place, 1, &file->probes);
+
+	if (r)
+		give_up(file, r, now_ns);
 	else
 		file->hits_before = events_probe_hits(f->events, n);
-}
-
-static void rest(struct go_file *file, uint64_t now_ns)
-{
-	detach(file);
-	file->rest_until_ns = now_ns + REST_NS;
 }
 
 static void settle(struct go_files *f, struct go_file *file, uint64_t now_ns)
@@ -173,15 +181,13 @@ static void settle(struct go_files *f, struct go_file *file, uint64_t now_ns)
 		return;
 	}
 	r = events_probe_result(file->probes);
-	if (r && r != -EINPROGRESS) {
-		(void)log_warn(r, "cannot see where a Go program keeps its pools");
-		rest(file, now_ns);
-	} else if (elapsed_ns(file->wanted_ns, now_ns) > LINGER_NS) {
+	if (r && r != -EINPROGRESS)
+		give_up(file, r, now_ns);
+	else if (elapsed_ns(file->wanted_ns, now_ns) > LINGER_NS)
 		detach(file);
-	} else if (events_probe_hits(f->events, (uint32_t)(file - f->list)) - file->hits_before >
-		   HITS_IN_VAIN) {
+	else if (events_probe_hits(f->events, (uint32_t)(file - f->list)) - file->hits_before >
+		 HITS_IN_VAIN)
 		rest(file, now_ns);
-	}
 }
 
 void go_files_step(struct go_files *f, uint64_t now_ns)
