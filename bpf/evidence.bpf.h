@@ -5,40 +5,29 @@
  * One hook, tp_btf/sock_send_length (6.3): at the end of every send, in the
  * sender's own context.  Attached only when the configuration asks for evidence;
  * it costs every message of the host about 60 ns, one that may open a transaction
- * some 80 ns more, and one whose stack is taken about 400.  The stack is copied, not
+ * 100 ns more, and one whose stack is taken about 400.  The stack is copied, not
  * walked: libraries are built without frame pointers, and user space unwinds it by
  * their tables.
  */
 #ifndef PLIMSOLL_EVIDENCE_BPF_H
 #define PLIMSOLL_EVIDENCE_BPF_H
 
-#include "calls.bpf.h"
 #include "received.bpf.h"
 #include "slot.bpf.h"
 #include "snapshot.bpf.h"
+#ifdef OF_THE_CALLER
+#include "unix/tail.bpf.h"
+#endif
 
 #define WORD_AT 5	/* both protocols have the text there, but PostgreSQL's Parse a name first */
 #define OPENING 12	/* bytes that show the first word */
 
-
-/* What was sent lies where the system call says, mostly: a copy of it is cheaper than a search. */
-static __always_inline bool read_argument(struct buffer *b)
+/* The first bytes of what was just sent, into the buffer. */
+static __always_inline bool read_opening(struct sock *sk, struct buffer *b, __u32 sent)
 {
-#ifdef __TARGET_ARCH_x86
-	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf());
-
-	return (regs->orig_ax == CALL_SENDTO || regs->orig_ax == CALL_WRITE) &&
-	       !bpf_probe_read_user(b->bytes, OPENING, (void *)regs->si);
-#else
-	return false;
-#endif
-}
-
-static __always_inline bool read_opening(const struct sock *sk, struct buffer *b, __u32 sent)
-{
-	if (read_argument(b))
-		return true;
 #ifdef OF_THE_CALLER
+	if (sk->__sk_common.skc_family != AF_UNIX && read_tail(sk, b, sent, OPENING))
+		return true;
 	message_bytes_find(0, sent, 1);
 	return message_bytes_copy(0, 0, OPENING) >= OPENING - 2;
 #else
@@ -48,7 +37,7 @@ static __always_inline bool read_opening(const struct sock *sk, struct buffer *b
 }
 
 /* BEGIN or START TRANSACTION, in any case, or a comment that may hide one. */
-static __always_inline bool opens(const struct sock *sk, __u32 sent)
+static __always_inline bool opens(struct sock *sk, __u32 sent)
 {
 	struct buffer *b = own_buffer();
 	__u32 word;
@@ -71,7 +60,7 @@ static __always_inline bool is_manual(const struct slot *s)
 }
 
 /* Before anything is read, what is known says whether it may be worth it. */
-static __always_inline bool is_wanted(const struct sock *sk, const struct slot *s, __u32 sent)
+static __always_inline bool is_wanted(struct sock *sk, const struct slot *s, __u32 sent)
 {
 	if (s->phase != PHASE_READY)
 		return false;

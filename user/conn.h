@@ -39,6 +39,18 @@ enum stage {
 	STAGE_MAX
 };
 
+/* The kernel's states of a TCP socket, as its slot has them: those that anybody asks about. */
+enum tcp_state {
+	TCP_STATE_ESTABLISHED = 1,
+	TCP_STATE_FIN_WAIT1 = 4,
+	TCP_STATE_FIN_WAIT2 = 5,
+	TCP_STATE_TIME_WAIT = 6,
+	TCP_STATE_CLOSE = 7,
+	TCP_STATE_CLOSE_WAIT = 8,
+	TCP_STATE_LAST_ACK = 9,
+	TCP_STATE_CLOSING = 11,
+};
+
 /* How we know what the connection speaks. */
 enum evidence {
 	EVIDENCE_NONE,
@@ -138,7 +150,7 @@ struct conn {
 	bool adopted;		/* ages are lower bounds */
 	bool uncertain;		/* facts were lost: report, never repair */
 	uint8_t phase;		/* enum phase */
-	uint8_t tcp_state;
+	uint8_t tcp_state;	/* enum tcp_state */
 	uint8_t status;		/* the last ready mark, as in the slot */
 	uint32_t answered;	/* rx_bytes behind it, low half; PostgreSQL only */
 	bool replicates;	/* it streams the server's log */

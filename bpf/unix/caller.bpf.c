@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #define OF_THE_CALLER
-#include "calls.bpf.h"
 #include "received.bpf.h"
 
 struct message_bytes_map message_bytes SEC(".maps");
 
 #define TS_COMPAT 2	/* thread_info.status: a 32-bit call, with numbers of its own */
+
+/* Of the system calls that move a message's bytes. */
+enum { CALL_READ = 0, CALL_WRITE = 1, CALL_READV = 19, CALL_WRITEV = 20, CALL_SENDTO = 44,
+       CALL_RECVFROM = 45, CALL_SENDMSG = 46, CALL_RECVMSG = 47 };
 
 struct user_message {
 	__u64 name;

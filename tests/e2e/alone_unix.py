@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Unix sockets where nobody else uses one: what listens to them costs every socket."""
 
-from lib import client, daemon, mariadb, server, tap
+from lib import client, daemon, server, tap
+from lib.mariadb import MariaDB
+from lib.postgres import Postgres
 from lib.tap import same
 
-shared = server.Shared()
-shared_mysql = mariadb.Shared()
+shared = server.Shared(Postgres)
+shared_mysql = server.Shared(MariaDB)
 
 
 def client_of(b, driver):

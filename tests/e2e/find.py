@@ -120,6 +120,15 @@ def shows(b):
     tap.wait_for(lambda: d.conn_of(app.pid) is None, 3, "the connection to leave the list")
 
 
+@tap.test("that requests can be read on this kernel was tried, and is so")
+def tried(b):
+    d = daemon.Daemon(b, daemon.config_observe("60s"))
+    app = client.Client(b, shared.get(), "libpq")
+    facts = {fact["way"]: fact for fact in d.ask("doctor")[0]["facts"]}
+    known = tap.wait_for(lambda: d.conn_of(app.pid), 3, "it to be listed")["user"] == "app"
+    same(facts["retransmit queue"]["works"], known, "what doctor says, and what is seen")
+
+
 @tap.test("a result of any size leaves the right state behind", limit=60)
 def sizes(b):
     pg = shared.get()

@@ -9,10 +9,9 @@
  */
 #include <string.h>
 
-#include "conn/queues.h"
+#include "conn/internal.h"
 #include "lib/clock.h"
 
-#define TCP_STATE_ESTABLISHED 1
 #define LOSSY_NS (3600 * NS_PER_S)	/* for how long a loss is held against a path */
 #define ASK_NS	 (NS_PER_S / 10)	/* all connections are asked of a path as often */
 #define UNREAD_NS NS_PER_S		/* what lies no longer is on its way */

@@ -32,7 +32,6 @@
 #include "detect.h"
 #include "lib/clock.h"
 
-#define TCP_STATE_ESTABLISHED 1
 #define SUSPECTED 0.3
 #define SURE	  0.95
 

@@ -146,8 +146,13 @@ class Daemon:
         return [f for f in self.leaks() if f["pid"] == pid and f["state"] == "confirmed"]
 
     def wait_confirmed(self, pid, timeout=10):
-        return tap.wait_for(lambda: self.confirmed(pid), timeout,
-                            f"a confirmed finding on process {pid}")[0]
+        try:
+            return tap.wait_for(lambda: self.confirmed(pid), timeout,
+                                f"a confirmed finding on process {pid}")[0]
+        except AssertionError as e:
+            counted = {k: v for k, v in self.ask("status")[0]["counters"].items() if v}
+            raise AssertionError(f"{e}; its connections: {self.conns(f'pid={pid}')}; "
+                                 f"findings: {self.leaks()}; lost: {counted}") from None
 
     def journal(self):
         return self.ask("journal")
