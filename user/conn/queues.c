@@ -22,16 +22,18 @@ static bool is_path(const struct path *p, const struct conn *c)
 	return p->used && p->netns == c->netns && addr_equal(&p->remote, &c->remote);
 }
 
-/* Its entry, if need be in place of the one that came through longest ago. */
+/* Its entry; a new one takes a free place, or that of the one that came through longest ago. */
 static struct path *path_of(struct conns *t, const struct conn *c)
 {
 	struct path *p = &t->paths[0];
 
 	for (size_t i = 0; i < PATHS; i++) {
-		if (is_path(&t->paths[i], c))
-			return &t->paths[i];
-		if (t->paths[i].overcome_ns < p->overcome_ns)
-			p = &t->paths[i];
+		struct path *at = &t->paths[i];
+
+		if (is_path(at, c))
+			return at;
+		if (p->used && (!at->used || at->overcome_ns < p->overcome_ns))
+			p = at;
 	}
 	*p = (struct path){ .used = true, .netns = c->netns, .remote = c->remote };
 	return p;
