@@ -115,6 +115,7 @@ struct sock_view {
 	uint32_t error;		/* what the network said of them: an errno, or 0 */
 	bool held;		/* none of them has left this host, though there is room */
 	bool lossy;		/* on this path as much was lost before, and came through */
+	bool alive;		/* others on this path heard of the server since it stalled */
 };
 
 struct conn {
@@ -232,14 +233,17 @@ struct local_server {
 
 #define LOCAL_SERVERS 64
 
-/* An endpoint on the way to which bytes were lost again and again, and then came through. */
-struct lossy_path {
+/* The way to an endpoint, on which something was sent again and again. */
+struct path {
+	bool used;
 	uint32_t netns;
 	struct addr remote;
-	uint64_t overcome_ns;	/* when they last did */
+	uint64_t overcome_ns;	/* when it came through at last; 0: it never did */
+	uint64_t heard_ns;	/* when anything was heard from there, as of `asked_ns` */
+	uint64_t asked_ns;
 };
 
-#define LOSSY_PATHS 64
+#define PATHS 64
 
 /* Indexed by the kernel's slot number. */
 struct conns {
@@ -250,7 +254,7 @@ struct conns {
 	struct index endpoints;	/* work space of conns_guess_protocols() */
 	struct local_server servers[LOCAL_SERVERS];
 	uint32_t server_count;
-	struct lossy_path lossy[LOSSY_PATHS];
+	struct path paths[PATHS];
 	uint32_t capacity;
 	uint64_t walked_ns;	/* when the last walk over the queues began */
 	uint32_t viewed;	/* connections in which it found something */
