@@ -194,14 +194,14 @@ def line_follows(b):
         wire.impair(wire.near, *how)
         rows = pool.watch(75)
         b.note(f"{' '.join(how)}: {story(rows)}")
-        if how[2:]:
-            true(pool.turns(rows) <= 1, f"it does not swing: {[r['line'] for r in rows]}")
-            continue
-        # Both round trips lie in the window: variance, and with it the line, goes up and down.
-        peak = max(rows, key=lambda row: row["line"])
-        true(max(row["rtt_var_now_ms2"] for row in rows) > 25, "the variance of the change")
-        true(peak["line"] > before["line"] * 1.5, f"the line rises from {before['line']}")
-        same(pool.turns(rows), 0, f"rises after a fall: {[r['line'] for r in rows]}")
+        # Up at once is the rule, so one late answer in the middle of a fall may lift it.
+        moves = [(r["line"], round(r["rtt_var_ms2"], 2), round(r["jitter_rate"], 3)) for r in rows]
+        true(pool.turns(rows) <= 1, f"it does not swing: {moves}")
+        if how == ("delay", "20ms"):
+            # Both round trips lie in the window: variance, and with it the line, goes up.
+            true(max(row["rtt_var_now_ms2"] for row in rows) > 25, "the variance of the change")
+            peak = max(row["line"] for row in rows)
+            true(peak > before["line"] * 1.5, f"the line rises from {before['line']}")
 
     wire.impair(wire.near)
     highest = max(row["line"] for row in calm)
