@@ -27,6 +27,7 @@ struct events {
 	void *arg;
 	int watches;			/* libraries that are watched */
 	struct bpf_link *probes[EVENTS_PROBES];	/* NULL: not attached */
+	bool has_cast, has_dynptr;	/* cfg_* of the same names (bpf/sent.bpf.h) */
 	bool testing, proved;		/* the self-test runs, and what it found */
 	struct event_fact facts[EVENT_FACTS];
 	size_t fact_count;
@@ -34,10 +35,18 @@ struct events {
 
 /* load.c: opens and loads the skeleton, leaving out what this kernel refuses. */
 int events_load(struct events *e, const struct events_options *opt);
+/* What is said of the same fact again is said instead. */
 void events_fact(struct events *e, const char *fact, const char *way, const char *why_not);
 
-/* The sentence that the kernel or libbpf last had against us; `err` where there was none. */
+/* Whether the kernel has a function of that name. */
+bool events_kernel_has(const char *function);
+
+/*
+ * The first sentence that libbpf had against us since we forgot the last one; `err` where
+ * there was none.
+ */
 const char *events_complaint(int err);
+void events_forget_complaint(void);
 
 /* probe.c: before the programs are loaded. */
 void events_probe_prepare(struct plimsoll_bpf *bpf);
