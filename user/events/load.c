@@ -14,8 +14,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <bpf/btf.h>
-
 #include "events/internal.h"
 #include "lib/clock.h"
 #include "lib/cleanup.h"
@@ -86,16 +84,6 @@ static int check_kernel(void)
 		return log_err(-EOPNOTSUPP, "this kernel has no type information (%s): one built "
 					    "with CONFIG_DEBUG_INFO_BTF is needed", BTF_PATH);
 	return 0;
-}
-
-/* Asked of the kernel's type information: what was backported counts too. */
-bool events_kernel_has(const char *function)
-{
-	struct btf *btf = btf__load_vmlinux_btf();
-	bool has = btf && btf__find_by_name_kind(btf, function, BTF_KIND_FUNC) > 0;
-
-	btf__free(btf);
-	return has;
 }
 
 static uint64_t tick_ns(void)
