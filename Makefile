@@ -78,6 +78,20 @@ $(B)/plimsolld $(B)/plimsoll: $(B)/inputs
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(filter %.o,$^) $(LDLIBS) -o $@
 
+# The same as on an older kernel, for the end-to-end tests.
+OLDER := $(addprefix $(B)/older/,plimsolld plimsoll plimsoll-symbols)
+older: $(OLDER)
+$(B)/older/plimsolld: $(call obj,user/main.c $(SHARED))
+$(B)/older/plimsoll: $(call obj,user/plimsoll.c $(CLI) $(SHARED))
+$(B)/older/plimsolld $(B)/older/plimsoll: $(call obj,tests/e2e/older/kernel.c) $(B)/inputs
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -Wl,--wrap=events_kernel_has $(filter %.o,$^) $(LDLIBS) -o $@
+$(B)/older/plimsoll-symbols: $(B)/plimsoll-symbols
+	$(Q)mkdir -p $(@D)
+	$(Q)cp $< $@
+	$(Q)ln -sfn ../tests $(@D)/tests
+
 # Its libraries are nobody else's: -ldw reads DWARF, -lstdc++ (which clang brings) undoes
 # C++ names.
 READLIBS := -ldw -lelf -lseccomp -lcap-ng -lstdc++
@@ -247,7 +261,7 @@ clean:
 	$(Q)rm -rf $(B)
 
 FORCE:
-.PHONY: all setup tests clients check canaries fuzz sim demo bench clean FORCE
+.PHONY: all older setup tests clients check canaries fuzz sim truth demo bench clean FORCE
 
 .PHONY: all setup tests clients check canaries fuzz truth vm demo bench clean FORCE
 .DELETE_ON_ERROR:

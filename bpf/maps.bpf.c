@@ -17,5 +17,7 @@ struct shared shared SEC(".data.shared");
 const volatile __u32 cfg_slots = SLOTS_DEFAULT;
 const volatile __u64 cfg_tick_ns = 4000000;
 const volatile __u32 cfg_evidence = TIER_OFF;
+const volatile bool cfg_cast;
+const volatile bool cfg_dynptr;
 
 char LICENSE[] SEC("license") = "GPL";

@@ -154,6 +154,7 @@ static long mysql_take_piece(__u64 i, struct mysql_piece *piece)
 	n = read_sent(piece->sk, l->seq + have, LOGIN_MAX);
 	if (n > LOGIN_MAX - have)
 		n = LOGIN_MAX - have;
+	barrier_var(n);	/* so that what is checked is what is used */
 	if (!n || n > LOGIN_MAX || bpf_probe_read_kernel(l->body.bytes + have, n, b->bytes))
 		return 1;
 	l->have = have + n;
@@ -181,7 +182,7 @@ static __always_inline __u8 mysql_hear_login(struct slot *s, __u32 index, struct
  * The client says who it is: the packet that `w` found, or (NULL) more of one that
  * was begun.  Returns the phase that follows.
  */
-static __always_inline __u8 mysql_login(struct sock *sk, struct slot *s, __u32 index,
+static __noinline __u8 mysql_login(struct sock *sk, struct slot *s, __u32 index,
 					const struct mysql_asked *w)
 {
 	struct mysql_piece piece = { .sk = address_of(sk), .index = index };
@@ -206,7 +207,7 @@ static __always_inline __u8 mysql_login(struct sock *sk, struct slot *s, __u32 i
 }
 
 /* The same connection, somebody else: COM_CHANGE_USER. */
-static __always_inline void mysql_hear_change(struct slot *s, __u32 index,
+static __noinline void mysql_hear_change(struct slot *s, __u32 index,
 					      const struct mysql_asked *w)
 {
 	struct buffer *b = own_buffer();
@@ -229,12 +230,14 @@ __noinline int mysql_report_use(__u32 index, __u32 granted)
 {
 	const struct mysql_use *use = bpf_map_lookup_elem(&mysql_uses, &index);
 	const struct slot *s = bpf_map_lookup_elem(&slots, &index);
-	struct rec_startup *r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
+	struct rec_startup *r;
 
-	if (!r || !s) {
+	if (!s)
+		return 0;
+	r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
+	if (!r) {
+		count(COUNT_RING_FULL);
 		count(COUNT_STARTUP_LOST);
-		if (r)
-			bpf_ringbuf_discard(r, 0);
 		return 0;
 	}
 	fill_hdr(&r->hdr, REC_DATABASE, sizeof(*r), index, s);

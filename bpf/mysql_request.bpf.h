@@ -329,7 +329,7 @@ static __always_inline bool mysql_is_use(__u32 word)
  * Another database is asked for.  The command is kept until it is granted; of several in
  * one flight the answer would not say which.
  */
-static __always_inline void mysql_keep_use(struct mysql_asked *w, __u8 command, __u32 length,
+static __noinline void mysql_keep_use(struct mysql_asked *w, __u8 command, __u32 length,
 					   bool alone)
 {
 	struct buffer *b;

@@ -603,15 +603,16 @@ static __always_inline void converse(struct sock *sk, struct sk_buff *skb, struc
 /* The start-up packet goes to user space whole: names only, the secret comes later. */
 static __always_inline void report_startup(struct sock *sk, struct slot *s, __u32 index, __u32 size)
 {
-	struct rec_startup *r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
 	struct buffer *b = own_buffer();
+	struct rec_startup *r;
 	__u32 copied;
 
-	if (!r || !b) {
+	if (!b)
+		return;
+	r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
+	if (!r) {
 		count(COUNT_RING_FULL);
 		count(COUNT_STARTUP_LOST);
-		if (r)
-			bpf_ringbuf_discard(r, 0);
 		return;
 	}
 	fill_hdr(&r->hdr, REC_STARTUP, sizeof(*r), index, s);
@@ -676,7 +677,7 @@ static __always_inline __u8 greet(struct sock *sk, struct slot *s, __u32 index)
 }
 
 /* HELLO and NEGOTIATE: the bytes that say what will be spoken. */
-static __always_inline __u8 recognise(struct sock *sk, struct sk_buff *skb, struct slot *s,
+static __noinline __u8 recognise(struct sock *sk, struct sk_buff *skb, struct slot *s,
 				      const struct segment *g, __u32 index)
 {
 	__u8 next = s->phase, said = 0;

@@ -3,13 +3,25 @@
 #include "sent.bpf.h"
 
 /*
- * An address as what is known to lie there: read directly, 0 where it cannot be (6.2).
- * In this file only: bpftool cannot link what two declare (before libbpf 1.4).
+ * An address as what is known to lie there.  In this file only: bpftool cannot link what
+ * two declare (before libbpf 1.4).
  */
 extern void *bpf_rdonly_cast(const void *p, __u32 btf_id) __ksym __weak;
 
 #define kernel_cast(type, p)                                                                       \
-	((const type *)bpf_rdonly_cast((const void *)(p), bpf_core_type_id_kernel(type)))
+	(cfg_cast ? (type *)bpf_rdonly_cast((const void *)(p), bpf_core_type_id_kernel(type))      \
+		  : (type *)(p))
+
+/* What was cast is read directly, and copied where there is no cast; 0 where it cannot be read. */
+#define READ(lvalue)                                                                               \
+	({                                                                                         \
+		typeof(lvalue) value_;                                                             \
+		if (cfg_cast)                                                                      \
+			value_ = (lvalue);                                                         \
+		else                                                                               \
+			bpf_probe_read_kernel(&value_, sizeof(value_), &(lvalue));                 \
+		value_;                                                                            \
+	})
 
 extern const void page_offset_base __ksym __weak;
 extern const void vmemmap_base __ksym __weak;
@@ -36,38 +48,31 @@ int find_bases(void *ctx)
 }
 
 /* The buffer of a queue's tree, whose root is `node`, that holds sequence `seq`, or NULL. */
-static __always_inline const struct sk_buff *find_queued(const struct rb_node *node, __u32 seq)
+static __always_inline struct sk_buff *find_queued(struct rb_node *node, __u32 seq)
 {
 	for (int i = 0; i < TREE_DEPTH && node; i++) {
 		/* its rb_node is its first member */
-		const struct sk_buff *skb = kernel_cast(struct sk_buff, node);
+		struct sk_buff *skb = kernel_cast(struct sk_buff, node);
 
-		if ((__s32)(seq - CONTROL(skb, seq)) < 0)
-			node = skb->rbnode.rb_left;
-		else if ((__s32)(seq - CONTROL(skb, end_seq)) >= 0)
-			node = skb->rbnode.rb_right;
+		if ((__s32)(seq - READ(CONTROL(skb, seq))) < 0)
+			node = READ(skb->rbnode.rb_left);
+		else if ((__s32)(seq - READ(CONTROL(skb, end_seq))) >= 0)
+			node = READ(skb->rbnode.rb_right);
 		else
 			return skb;
 	}
 	return NULL;
 }
 
-/* Copies up to `max` bytes of a buffer, from `offset` in it, to `at` in ours. */
-struct copy {
-	__u64 info;
-	__u32 offset, at, max;
-	__u32 got;
-};
-
-/* One fragment of it.  Returns 1 to stop. */
-static __always_inline long copy_frag(__u64 i, struct copy *c)
+/* One fragment of what is under way.  Returns 1 to stop. */
+static __always_inline long copy_frag(__u64 i, struct buffer *b)
 {
-	const struct skb_shared_info *info = kernel_cast(struct skb_shared_info, c->info);
-	struct buffer *b = own_buffer();
+	struct copy *c = &b->copy;
+	const struct skb_shared_info *info = (const void *)c->info;
 	__u32 n, to = c->at + c->got;
 	struct frag f = {};
 
-	if (!b || c->got >= c->max || i >= FRAGS || i >= info->nr_frags ||
+	if (c->got >= c->max || i >= FRAGS ||
 	    bpf_core_read(&f, sizeof(f), &info->frags[i]))
 		return 1;
 	if (c->offset >= f.len) {
@@ -87,33 +92,34 @@ static __always_inline long copy_frag(__u64 i, struct copy *c)
 	return 0;
 }
 
-static long copy_next_frag(__u64 i, struct copy *c)
+static long copy_next_frag(__u64 i, void *ctx)
 {
-	return copy_frag(i + 1, c);
+	struct buffer *b = own_buffer();
+
+	return b ? copy_frag(i + 1, b) : 1;
 }
 
 /* Most of what is wanted lies in the first fragment: no loop for that. */
-static __always_inline __u32 copy_frags(struct copy *c)
+static __always_inline __u32 copy_frags(struct buffer *b)
 {
-	const struct skb_shared_info *info = kernel_cast(struct skb_shared_info, c->info);
+	struct skb_shared_info *info = kernel_cast(struct skb_shared_info, b->copy.info);
+	__u32 n = READ(info->nr_frags);
 
-	if (!copy_frag(0, c) && c->got < c->max && info->nr_frags > 1)
-		bpf_loop(FRAGS - 1, copy_next_frag, c, 0);
-	return c->got;
+	if (n && !copy_frag(0, b) && n > 1 && b->copy.got < b->copy.max)
+		bpf_loop(n - 1, copy_next_frag, NULL, 0);
+	return b->copy.got;
 }
 
-/* Finds what is to be copied.  How many of its first bytes are in no fragment; -1: nothing. */
-static __always_inline long copy_begin(struct copy *c, const struct rb_node *root, __u32 seq,
-				       __u64 *ret_data)
+/* From `offset` in `skb` on.  How many of its first bytes are in no fragment. */
+static __always_inline __u32 copy_begin(struct copy *c, struct sk_buff *skb, __u32 offset,
+					__u32 at, __u32 max)
 {
-	const struct sk_buff *skb = find_queued(root, seq);
-
-	if (!skb)
-		return -1;
-	c->offset = seq - CONTROL(skb, seq);
-	c->info = (__u64)skb->head + skb->end;
-	*ret_data = (__u64)skb->data;
-	return skb->len - skb->data_len;
+	c->info = (__u64)READ(skb->head) + READ(skb->end);
+	c->offset = offset;
+	c->at = at;
+	c->max = max;
+	c->got = 0;
+	return READ(skb->len) - READ(skb->data_len);
 }
 
 /*
@@ -124,47 +130,69 @@ static __always_inline long copy_begin(struct copy *c, const struct rb_node *roo
  */
 __noinline __u32 read_sent(__u64 address, __u32 seq, __u32 max)
 {
-	const struct sock *sk = kernel_cast(struct sock, address);
-	struct copy c = { .max = max < BUFFER ? max : BUFFER };
-	__u64 data;
+	struct sock *sk = kernel_cast(struct sock, address);
+	struct sk_buff *skb = find_queued(READ(sk->tcp_rtx_queue.rb_node), seq);
+	struct buffer *b = own_buffer();
 
-	if (copy_begin(&c, sk->tcp_rtx_queue.rb_node, seq, &data))
+	if (max > BUFFER)
+		max = BUFFER;
+	if (!skb || !b || copy_begin(&b->copy, skb, seq - READ(CONTROL(skb, seq)), 0, max))
 		return 0;	/* nothing there, or not in fragments */
-	return copy_frags(&c);
+	return copy_frags(b);
 }
 
 /* The same of the last `bytes` that were written: what was just sent. */
 __noinline __u32 read_last(__u64 address, __u32 bytes, __u32 max)
 {
-	const struct tcp_sock *tp = kernel_cast(struct tcp_sock, address);
+	struct tcp_sock *tp = kernel_cast(struct tcp_sock, address);
 
-	return read_sent(address, tp->write_seq - bytes, max);
+	return read_sent(address, READ(tp->write_seq) - bytes, max);
+}
+
+/*
+ * One piece of a buffer: of what is before its fragments, or of these.  How many of the
+ * `max` bytes from `offset` on were copied to `at` in ours.
+ */
+static __always_inline __u32 copy_piece(struct sk_buff *skb, __u32 offset, __u32 at, __u32 max)
+{
+	struct buffer *b = own_buffer();
+	__u32 linear, n;
+
+	if (!b)
+		return 0;
+	linear = copy_begin(&b->copy, skb, offset, at, max);
+	if (offset >= linear) {
+		b->copy.offset -= linear;
+		return copy_frags(b);
+	}
+	n = linear - offset < max ? linear - offset : max;
+	barrier_var(n);
+	barrier_var(at);
+	if (at >= BUFFER || n > BUFFER ||
+	    bpf_probe_read_kernel(b->bytes + at, n, READ(skb->data) + offset))
+		return 0;
+	return n;
+}
+
+/*
+ * Copies up to `max` bytes of the segment that lies at `address`, from `from` on, to `at`
+ * in this CPU's buffer.  Returns how many.  For kernels that have no dynptr of it for us.
+ */
+__noinline __u32 read_segment(__u64 address, __u32 from, __u32 at, __u32 max)
+{
+	struct sk_buff *skb = kernel_cast(struct sk_buff, address);
+	__u32 got = copy_piece(skb, from, at, max);
+
+	return got < max ? got + copy_piece(skb, from + got, at + got, max - got) : got;
 }
 
 /* One buffer of the socket's out-of-order queue; see read_early(). */
 static __always_inline __u32 copy_early(__u64 address, __u32 seq, __u32 at, __u32 max)
 {
-	const struct tcp_sock *tp = kernel_cast(struct tcp_sock, address);
-	struct copy c = { .at = at, .max = max };
-	struct buffer *b = own_buffer();
-	__u64 data;
-	long linear;
-	__u32 n;
+	struct tcp_sock *tp = kernel_cast(struct tcp_sock, address);
+	struct sk_buff *skb = find_queued(READ(tp->out_of_order_queue.rb_node), seq);
 
-	linear = copy_begin(&c, tp->out_of_order_queue.rb_node, seq, &data);
-	if (!b || linear < 0)
-		return 0;
-	if (c.offset >= linear) {
-		c.offset -= linear;
-		return copy_frags(&c);
-	}
-	n = linear - c.offset < max ? linear - c.offset : max;
-	barrier_var(n);
-	barrier_var(at);
-	if (at >= BUFFER || n > BUFFER ||
-	    bpf_probe_read_kernel(b->bytes + at, n, (void *)(data + c.offset)))
-		return 0;
-	return n;
+	return skb ? copy_piece(skb, seq - READ(CONTROL(skb, seq)), at, max) : 0;
 }
 
 #define EARLY_PIECES 4	/* buffers that what is read may lie in */
@@ -191,12 +219,12 @@ struct early {
 
 static long pass_early(__u64 i, struct early *e)
 {
-	const struct tcp_sock *tp = kernel_cast(struct tcp_sock, e->address);
-	const struct sk_buff *skb = find_queued(tp->out_of_order_queue.rb_node, e->seq);
+	struct tcp_sock *tp = kernel_cast(struct tcp_sock, e->address);
+	struct sk_buff *skb = find_queued(READ(tp->out_of_order_queue.rb_node), e->seq);
 
 	if (!skb)
 		return 1;
-	e->seq = CONTROL(skb, end_seq);
+	e->seq = READ(CONTROL(skb, end_seq));
 	return 0;
 }
 

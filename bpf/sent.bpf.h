@@ -20,10 +20,18 @@
 #define FRAGS	   17
 #define BUFFER	   STATEMENT_MAX	/* the most that is read at once */
 
+/* Up to `max` bytes of an sk_buff, from `offset` in it, on their way to `at` in the buffer. */
+struct copy {
+	__u64 info;	/* its skb_shared_info */
+	__u32 offset, at, max;
+	__u32 got;
+};
+
 /* Twice what is ever copied: the verifier bounds an offset and a size, not their sum. */
 struct buffer {
 	__u8 bytes[2 * BUFFER];
 	__u64 address;	/* see address_of() */
+	struct copy copy;
 };
 
 /*
@@ -38,9 +46,16 @@ struct buffers_map {
 };
 extern struct buffers_map buffers SEC(".maps");
 
+/*
+ * What the kernel lets us do, as user space found out.  Constants that the verifier knows:
+ * of two ways it drops the one that is not taken.
+ */
+extern const volatile bool cfg_cast;	/* an address can be read as what lies there (6.2) */
+extern const volatile bool cfg_dynptr;	/* a received segment has a dynptr (6.12) */
+
 /* A field of the control block of a buffer. */
 #define CONTROL(skb, field)                                                                        \
-	(*(const typeof(((struct tcp_skb_cb *)0)->field) *)((skb)->cb +                            \
+	(*(typeof(((struct tcp_skb_cb *)0)->field) *)((skb)->cb +                            \
 		bpf_core_field_offset(struct tcp_skb_cb, field)))
 
 static __always_inline struct buffer *own_buffer(void)
@@ -63,6 +78,7 @@ static __always_inline __u64 frag_address(const struct frag *f, __u32 offset)
 
 __u32 read_sent(__u64 address, __u32 seq, __u32 max);
 __u32 read_last(__u64 address, __u32 bytes, __u32 max);
+__u32 read_segment(__u64 address, __u32 from, __u32 at, __u32 max);
 __u32 read_early(__u64 address, __u32 seq, __u32 at, __u32 max);
 __u32 early_bytes(__u64 address, __u32 seq);
 

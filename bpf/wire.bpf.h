@@ -50,7 +50,7 @@ static __always_inline const __u8 *message(const struct reach *r, const struct b
 
 /* The new bytes of a segment, wherever they lie. */
 struct answer {
-	struct received data;
+	union received data;
 	__u32 from, here;	/* as in struct segment */
 	__u32 seq;
 	__u64 sk;

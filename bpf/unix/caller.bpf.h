@@ -39,16 +39,16 @@ int message_bytes_find(__u32 seq, __u32 size, __u32 sent);
 /* Copies up to `max` of them from `off` on to `at` in the buffer; how many. */
 __u32 message_bytes_copy(__u32 at, __u32 off, __u32 max);
 
-struct received {
+union received {
 	__u32 nothing;
 };
 
-static __always_inline bool received_open(struct received *r, struct sk_buff *skb)
+static __always_inline bool received_open(union received *r, struct sk_buff *skb)
 {
 	return true;
 }
 
-static __always_inline bool received_read(const struct received *r, struct buffer *b, __u32 at,
+static __always_inline bool received_read(const union received *r, struct buffer *b, __u32 at,
 					  __u32 n, __u32 from)
 {
 	return n <= CHUNK && at <= CHUNK && message_bytes_copy(at, from, n) == n;

@@ -37,6 +37,7 @@ struct events {
 	struct probes *ordered;		/* what the attacher is at, and since when */
 	uint64_t ordered_ns;
 	bool putting, called_slow;
+	bool has_cast, has_dynptr;	/* cfg_* of the same names (bpf/sent.bpf.h) */
 	bool testing, proved;		/* the self-test runs, and what it found */
 	struct event_fact facts[EVENT_FACTS];
 	size_t fact_count;
@@ -44,10 +45,18 @@ struct events {
 
 /* load.c: opens and loads the skeleton, leaving out what this kernel refuses. */
 int events_load(struct events *e, const struct events_options *opt);
+/* What is said of the same fact again is said instead. */
 void events_fact(struct events *e, const char *fact, const char *way, const char *why_not);
 
-/* The sentence that the kernel or libbpf last had against us; `err` where there was none. */
+/* Whether the kernel has a function of that name. */
+bool events_kernel_has(const char *function);
+
+/*
+ * The first sentence that libbpf had against us since we forgot the last one; `err` where
+ * there was none.
+ */
 const char *events_complaint(int err);
+void events_forget_complaint(void);
 
 /* events.c: events_fd() is readable when `fd` is.  0 or -errno. */
 int events_wait_for(struct events *e, int fd);

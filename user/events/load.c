@@ -23,7 +23,8 @@
 #define KERNEL_FLOOR_MINOR 1
 #define BTF_PATH	   "/sys/kernel/btf/vmlinux"
 
-static char last_complaint[128];
+/* The first of a try: those that follow only say what came of it. */
+static char complaint[128];
 
 /* libbpf's own words are for us; the user gets one sentence of ours. */
 static int keep_complaint(enum libbpf_print_level level, const char *fmt, va_list args)
@@ -31,9 +32,9 @@ static int keep_complaint(enum libbpf_print_level level, const char *fmt, va_lis
 	char line[512];
 	int n = vsnprintf(line, sizeof(line), fmt, args);
 
-	if (level == LIBBPF_WARN && n > 0 && !strchr(line, '{')) {
+	if (level == LIBBPF_WARN && n > 0 && !strchr(line, '{') && !*complaint) {
 		line[strcspn(line, "\n")] = '\0';
-		(void)snprintf(last_complaint, sizeof(last_complaint), "%.100s",
+		(void)snprintf(complaint, sizeof(complaint), "%.100s",
 			       strncmp(line, "libbpf: ", 8) == 0 ? line + 8 : line);
 	}
 	return n;
@@ -41,11 +42,14 @@ static int keep_complaint(enum libbpf_print_level level, const char *fmt, va_lis
 
 void events_fact(struct events *e, const char *fact, const char *way, const char *why_not)
 {
-	struct event_fact *f = &e->facts[e->fact_count];
+	struct event_fact *f = e->facts;
 
-	if (e->fact_count == EVENT_FACTS)
+	while (f < e->facts + e->fact_count && strcmp(f->fact, fact) != 0)
+		f++;
+	if (f == e->facts + EVENT_FACTS)
 		return;
-	e->fact_count++;
+	if (f == e->facts + e->fact_count)
+		e->fact_count++;
 	f->fact = fact;
 	f->way = way;
 	f->works = !why_not;
@@ -54,19 +58,17 @@ void events_fact(struct events *e, const char *fact, const char *way, const char
 
 const char *events_complaint(int err)
 {
-	return *last_complaint ? last_complaint : strerror(-err);
+	return *complaint ? complaint : strerror(-err);
 }
 
-static bool kernel_is(const char *release, unsigned int major, unsigned int minor)
+void events_forget_complaint(void)
 {
-	unsigned int is_major = 0, is_minor = 0;
-
-	return sscanf(release, "%u.%u", &is_major, &is_minor) == 2 &&
-	       (is_major > major || (is_major == major && is_minor >= minor));
+	complaint[0] = '\0';
 }
 
-static int check_kernel(struct events *e)
+static int check_kernel(void)
 {
+	unsigned int major = 0, minor = 0;
 	struct utsname u;
 
 	if (geteuid() != 0)
@@ -74,13 +76,13 @@ static int check_kernel(struct events *e)
 				       "CAP_PERFMON, CAP_NET_ADMIN and CAP_SYS_PTRACE): run it "
 				       "with sudo");
 	(void)uname(&u);
-	if (!kernel_is(u.release, KERNEL_FLOOR_MAJOR, KERNEL_FLOOR_MINOR))
+	if (sscanf(u.release, "%u.%u", &major, &minor) != 2 || major < KERNEL_FLOOR_MAJOR ||
+	    (major == KERNEL_FLOOR_MAJOR && minor < KERNEL_FLOOR_MINOR))
 		return log_err(-EOPNOTSUPP, "kernel %s is too old: %d.%d or later is needed",
 			       u.release, KERNEL_FLOOR_MAJOR, KERNEL_FLOOR_MINOR);
 	if (access(BTF_PATH, R_OK))
 		return log_err(-EOPNOTSUPP, "this kernel has no type information (%s): one built "
 					    "with CONFIG_DEBUG_INFO_BTF is needed", BTF_PATH);
-	e->has_multi = kernel_is(u.release, 6, 6);
 	return 0;
 }
 
@@ -102,6 +104,8 @@ static struct plimsoll_bpf *open_sized(const struct events *e, const struct even
 	bpf->rodata->cfg_statement_bytes = opt->statement_bytes;
 	bpf->rodata->cfg_evidence = opt->tier;
 	bpf->rodata->cfg_tick_ns = tick_ns();
+	bpf->rodata->cfg_cast = e->has_cast;
+	bpf->rodata->cfg_dynptr = e->has_dynptr;
 	(void)bpf_map__set_max_entries(bpf->maps.slots, opt->slots);
 	(void)bpf_map__set_max_entries(bpf->maps.socks, opt->slots);
 	(void)bpf_map__set_max_entries(bpf->maps.free_slots, opt->slots);
@@ -111,10 +115,14 @@ static struct plimsoll_bpf *open_sized(const struct events *e, const struct even
 	return bpf;
 }
 
+#define ON_SEGMENT 0
+#define MULTI	   "bpf_uprobe_multi_link_attach"
+
 static const struct {
 	const char *program, *fact, *way;
+	const char *needs;	/* a kernel function; loading alone does not tell */
 } optional[] = {
-	{ "on_segment", "what server and client say", "tp_btf/tcp_probe" },
+	[ON_SEGMENT] = { "on_segment", "what server and client say", "tp_btf/tcp_probe" },
 	{ "on_tcp", "connections older than the observer", "iter/tcp" },
 	{ "on_file", "which processes hold a connection", "iter/task_file" },
 	{ "on_socket", "what lies unread or unacknowledged", "iter/bpf_map_elem" },
@@ -124,8 +132,8 @@ static const struct {
 	{ "set_clock", "when a byte passed", "jiffies" },
 	{ "on_go_conn", "where large Go programs have pools", "uprobe database/sql.(*DB).conn" },
 	{ "on_send", "thread, goroutine, stack", "tp_btf/sock_send_length" },
-	{ "on_call", "what libraries are asked", "uprobes (uprobe_multi)" },
-	{ "on_return", "what libraries hand out", "uprobes (uprobe_multi)" },
+	{ "on_call", "what libraries are asked", "uprobes (uprobe_multi)", MULTI },
+	{ "on_return", "what libraries hand out", "uprobes (uprobe_multi)", MULTI },
 	{ "on_said_sent", "on which connection", "tp_btf/sock_send_length" },
 };
 
@@ -136,6 +144,7 @@ static int try_load(const struct events *e, const struct events_options *opt, un
 	struct plimsoll_bpf *bpf = open_sized(e, opt);
 	int r;
 
+	events_forget_complaint();
 	if (!bpf)
 		return -errno;
 	for (size_t i = 0; i < ARRAY_SIZE(optional); i++) {
@@ -155,22 +164,42 @@ static int try_load(const struct events *e, const struct events_options *opt, un
 	return 0;
 }
 
-/* Finds out which of the optional programs this kernel takes. */
-static unsigned int probe_each(struct events *e, const struct events_options *opt)
+/* Whether the kernel takes optional program `i`; if not, the complaint says why. */
+static bool takes(const struct events *e, const struct events_options *opt, size_t i)
 {
 	const struct events_options small = { 64, opt->statement_bytes, opt->tier };
+	struct plimsoll_bpf *bpf = NULL;
+
+	if (try_load(e, &small, 1U << i, &bpf))
+		return false;
+	plimsoll_bpf__destroy(bpf);
+	return true;
+}
+
+static void tell(struct events *e, size_t i, unsigned int all, const char *why_not)
+{
+	events_fact(e, optional[i].fact, optional[i].way,
+		    all & (1U << i) ? why_not : "not asked for (evidence: off)");
+}
+
+/* Finds out which of the optional programs this kernel takes. */
+static unsigned int probe_each(struct events *e, const struct events_options *opt, unsigned int all)
+{
 	unsigned int mask = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(optional); i++) {
-		struct plimsoll_bpf *bpf = NULL;
+		const char *needs = optional[i].needs;
 
-		last_complaint[0] = '\0';
-		if (!try_load(e, &small, 1U << i, &bpf)) {
-			mask |= 1U << i;
-			plimsoll_bpf__destroy(bpf);
+		if (needs && !events_kernel_has(needs)) {
+			tell(e, i, all, "this kernel cannot watch many places at once (6.6)");
+			continue;
 		}
-		events_fact(e, optional[i].fact, optional[i].way,
-			    mask & (1U << i) ? NULL : last_complaint);
+		if (takes(e, opt, i)) {
+			mask |= 1U << i;
+			tell(e, i, all, NULL);
+		} else {
+			tell(e, i, all, complaint);
+		}
 	}
 	return mask;
 }
@@ -195,32 +224,50 @@ static void attach_walk(struct plimsoll_bpf *bpf)
 		bpf->links.on_socket = bpf_program__attach_iter(bpf->progs.on_socket, &opts);
 }
 
+static bool is_refused(int r)
+{
+	return r && r != -EPERM && r != -ENOMEM;
+}
+
+/* The newest ways that the kernel has; and of the programs those that it takes. */
+static int load_best(struct events *e, const struct events_options *opt, unsigned int all)
+{
+	int r;
+
+	e->has_cast = events_kernel_has("bpf_rdonly_cast");
+	e->has_dynptr = events_kernel_has("bpf_dynptr_from_skb");
+	e->has_multi = events_kernel_has(MULTI);
+	r = try_load(e, opt, all, &e->bpf);
+	if (is_refused(r) && e->has_dynptr && !takes(e, opt, ON_SEGMENT)) {
+		e->has_dynptr = false;	/* it may be for other programs only */
+		r = try_load(e, opt, all, &e->bpf);
+	}
+	if (is_refused(r)) {
+		all &= probe_each(e, opt, all);
+		return try_load(e, opt, all, &e->bpf);
+	}
+	for (size_t i = 0; !r && i < ARRAY_SIZE(optional); i++)
+		tell(e, i, all, NULL);
+	return r;
+}
+
 int events_load(struct events *e, const struct events_options *opt)
 {
-	unsigned int all = wanted(opt);
-	int r = check_kernel(e);
+	int r = check_kernel();
 
 	if (r)
 		return r;
 	(void)libbpf_set_print(keep_complaint);
-	r = try_load(e, opt, all, &e->bpf);
-	if (!r) {
-		for (size_t i = 0; i < ARRAY_SIZE(optional); i++)
-			events_fact(e, optional[i].fact, optional[i].way,
-				    all & (1U << i) ? NULL : "not asked for (evidence: off)");
-	} else if (r != -EPERM && r != -ENOMEM) {
-		r = try_load(e, opt, probe_each(e, opt) & all, &e->bpf);
-	}
+	r = load_best(e, opt, wanted(opt));
 	if (r)
 		return log_err(r, "the kernel refuses the program that watches connections "
-				  "(%s)", last_complaint);
+				  "(%s)", complaint);
 	events_fact(e, "open, owner, close", "tp_btf/inet_sock_set_state", NULL);
 	r = plimsoll_bpf__attach(e->bpf);
 	if (!r)
 		attach_walk(e->bpf);
 	if (r)
 		return log_err(r, "cannot attach to the kernel's socket tracepoints");
-	last_complaint[0] = '\0';
 	events_unix_open(e);
 	return 0;
 }

@@ -107,6 +107,7 @@ static int load(struct events *e, bool hooked)
 	struct bpf_program *connects;
 	int r;
 
+	events_forget_complaint();
 	e->local = unix_bpf__open();
 	if (!e->local)
 		return -errno;
