@@ -7,9 +7,13 @@
 #include "culprits/languages.h"
 #include "drivers.h"
 #include "lib/cleanup.h"
+#include "lib/clock.h"
 
 #define UNDER_WAY 16	/* look-ups at once; the rest waits for a later tick */
 #define PORTRAITS 32	/* of connections that were asked about, kept for the next question */
+#define TRIES	  5
+#define SOON_NS	  (5 * NS_PER_S)  /* who had no room may have some now */
+#define LATER_NS  (65 * NS_PER_S) /* a file that stopped the reader may be asked again */
 
 /* What is looked for: a moment of a connection, for a finding or for whoever asked. */
 struct inquest {
@@ -18,7 +22,7 @@ struct inquest {
 	uint64_t cookie;
 	enum deed deed;
 	uint64_t ns;
-	uint32_t tid;
+	uint32_t tid, tries;
 	char thread[16];
 	uint64_t goroutine[2];
 };
@@ -71,8 +75,11 @@ void culprits_free(struct culprits *c)
 	free(c);
 }
 
+/* NULL: too much is under way already. */
 static struct inquest *free_place(struct culprits *c)
 {
+	if (!symbols_have_room(c->symbols))
+		return NULL;
 	for (size_t i = 0; i < UNDER_WAY; i++)
 		if (!c->inquests[i].lookup)
 			return &c->inquests[i];
@@ -112,6 +119,15 @@ static bool was_sent(const struct culprits *c, const struct conn *conn)
 	return conn->txn_ns || c->tier == TIER_ALL;
 }
 
+/* What the reader could not find, where it was ended or not to be had, it may find later. */
+static bool is_settled(const struct culprit *found)
+{
+	if (!found || !found->tries)
+		return found;
+	return found->tries == TRIES || elapsed_ns(found->tried_ns, clock_now_ns()) <
+						(found->tries == 1 ? SOON_NS : LATER_NS);
+}
+
 void culprits_want(struct culprits *c, struct finding *f)
 {
 	enum deed deed = DEED_SENT;
@@ -119,7 +135,7 @@ void culprits_want(struct culprits *c, struct finding *f)
 
 	if (!f->language[0])
 		(void)strncpy(f->language, culprits_language(c, &f->conn), sizeof(f->language) - 1);
-	if (f->culprit || finding_is_of_pool(f) || is_wanted(c, f))
+	if (is_settled(f->culprit) || finding_is_of_pool(f) || is_wanted(c, f))
 		return;
 	q = free_place(c);
 	if (!q)
@@ -129,8 +145,10 @@ void culprits_want(struct culprits *c, struct finding *f)
 		if (!was_kept(c, &f->conn, DEED_CONNECTED))
 			return;
 	}
-	if (begin(c, q, &f->conn, deed))
-		memcpy(q->finding, f->id, sizeof(q->finding));
+	if (!begin(c, q, &f->conn, deed))
+		return;
+	memcpy(q->finding, f->id, sizeof(q->finding));
+	q->tries = f->culprit ? f->culprit->tries : 0;
 }
 
 /*
@@ -159,6 +177,8 @@ static struct culprit *conclude(const struct inquest *q)
 	if (!found)
 		return NULL;
 	found->tid = q->tid;
+	found->tries = q->lookup && !lookup_is_whole(q->lookup) ? q->tries + 1 : 0;
+	found->tried_ns = clock_now_ns();
 	found->at_connect = q->deed == DEED_CONNECTED;
 	found->count = n;
 	memcpy(found->thread, q->thread, sizeof(found->thread));
@@ -167,6 +187,12 @@ static struct culprit *conclude(const struct inquest *q)
 	if (q->lookup && strcmp(lookup_language(q->lookup), "go") == 0)
 		found->goroutine = goroutine_of(q);
 	return found;
+}
+
+static void replace(struct culprit **at, struct culprit *found)
+{
+	free(*at);
+	*at = found;
 }
 
 static void hang(struct culprits *c, const struct inquest *q)
@@ -183,8 +209,8 @@ static void hand_over(struct culprits *c, struct detect *d, const struct inquest
 
 	if (!q->finding[0])
 		hang(c, q);
-	else if (f && !f->culprit)
-		f->culprit = conclude(q);
+	else if (f)
+		replace(&f->culprit, conclude(q));
 }
 
 void culprits_step(struct culprits *c, struct detect *d, const struct levels *l)

@@ -76,6 +76,8 @@ struct shape {
 /* Who sent the statement that opened the transaction, or else who connected. */
 struct culprit {
 	bool at_connect;
+	uint32_t tries;		/* so far, if it is worth another one; 0: it is not */
+	uint64_t tried_ns;	/* when the last one ended */
 	uint32_t tid;
 	char thread[16];
 	uint64_t goroutine;	/* 0: none */
