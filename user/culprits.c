@@ -36,7 +36,6 @@ struct portrait {
 
 struct culprits {
 	const struct events *events;
-	enum evidence_tier tier;
 	struct symbols *symbols;
 	struct languages *languages;
 	struct inquest inquests[UNDER_WAY];
@@ -45,7 +44,7 @@ struct culprits {
 	struct stack_snapshot snapshot;
 };
 
-int culprits_new(const struct events *e, enum evidence_tier tier, struct culprits **ret)
+int culprits_new(const struct events *e, struct culprits **ret)
 {
 	struct culprits *c = calloc(1, sizeof(*c));
 	int r = c ? symbols_new(driver_rules, NULL, &c->symbols) : -ENOMEM;
@@ -57,7 +56,6 @@ int culprits_new(const struct events *e, enum evidence_tier tier, struct culprit
 		return r;
 	}
 	c->events = e;
-	c->tier = tier;
 	*ret = c;
 	return 0;
 }
@@ -110,13 +108,9 @@ static bool begin(struct culprits *c, struct inquest *q, const struct conn *conn
 
 static bool was_kept(struct culprits *c, const struct conn *conn, enum deed deed)
 {
+	if (deed == DEED_SENT && !events_is_sender(c->events, conn->slot))
+		return false;
 	return events_snapshot(c->events, conn->slot, conn->gen, deed, &c->snapshot);
-}
-
-/* What was kept at a statement is about what the connection is doing now. */
-static bool was_sent(const struct culprits *c, const struct conn *conn)
-{
-	return conn->txn_ns || c->tier == TIER_ALL;
 }
 
 /* What the reader could not find, where it was ended or not to be had, it may find later. */
@@ -140,7 +134,7 @@ void culprits_want(struct culprits *c, struct finding *f)
 	q = free_place(c);
 	if (!q)
 		return;
-	if (!was_sent(c, &f->conn) || !was_kept(c, &f->conn, DEED_SENT)) {
+	if (!was_kept(c, &f->conn, DEED_SENT)) {
 		deed = DEED_CONNECTED;
 		if (!was_kept(c, &f->conn, DEED_CONNECTED))
 			return;
@@ -257,7 +251,7 @@ const struct culprit *culprits_of(struct culprits *c, const struct conn *conn, e
 	const struct portrait *p;
 	struct inquest *q;
 
-	if ((deed == DEED_SENT && !was_sent(c, conn)) || !was_kept(c, conn, deed))
+	if (!was_kept(c, conn, deed))
 		return NULL;
 	p = find_portrait(c, conn, deed);
 	if (p)

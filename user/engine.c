@@ -168,7 +168,10 @@ void engine_shape(const struct engine *e, const struct conn *c, enum statement_w
 	enum statement_known known;
 
 	*ret = (struct shape){ 0 };
-	if (!e->events || !c->protocol || (!c->txn_ns && !c->tls))
+	if (!e->events || !c->protocol)
+		return;
+	if (!c->txn_ns && !c->tls &&
+	    (which != STATEMENT_LAST || !events_is_last(e->events, c->slot)))
 		return;
 	known = events_statement(e->events, c->slot, c->gen, which, &raw);
 	ret->note = known_words[known];
@@ -626,7 +629,7 @@ static int open_events(struct engine *e)
 	int r = events_open(&e->events, &opt, on_record, e);
 
 	if (!r)
-		r = culprits_new(e->events, opt.tier, &e->culprits);
+		r = culprits_new(e->events, &e->culprits);
 	if (!r && opt.tier != TIER_OFF)
 		r = libraries_new(e->events, e->config.evidence.handles, &e->libraries);
 	if (!r)

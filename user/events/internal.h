@@ -18,8 +18,8 @@ struct events {
 	unsigned int looks;		/* over them */
 	struct ring_buffer *ring;
 	const struct slot *slots;	/* the kernel's, mapped for reading */
+	const struct mark *marks;	/* likewise */
 	uint32_t slot_count;
-	size_t slots_bytes;
 	int epoll, pace;		/* ring and pacing timer behind one descriptor */
 	unsigned int quiet_rounds;
 	int delivered;			/* records in this drain */
