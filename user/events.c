@@ -32,6 +32,8 @@ static int on_record(void *arg, void *data, size_t len)
 		return 0;
 	if (e->testing)
 		events_selftest_record(e, rec, len);
+	else if (rec->type == REC_DIALLED && len >= sizeof(struct rec_path))
+		events_unix_dialled(e, (const struct rec_path *)rec);
 	else
 		e->record(rec, len, e->arg);
 	return 0;

@@ -8,9 +8,10 @@ import threading
 import time
 
 from lib import client, daemon, frontend, server, tap
+from lib.postgres import Postgres
 from lib.tap import same, true
 
-shared = server.Shared(ssl=True)
+shared = server.Shared(Postgres, ssl=True)
 
 
 def has_ipv6():

@@ -4,10 +4,11 @@
 import time
 
 from lib import client, daemon, server, tap
+from lib.postgres import Postgres
 from lib.tap import same, true
 
 GRACE = 2.0
-shared = server.Shared()
+shared = server.Shared(Postgres)
 
 
 def watch_quietly(d, seconds, pids):

@@ -8,11 +8,13 @@ import signal
 import subprocess
 import time
 
-from lib import client, daemon, mariadb, server, tap
+from lib import client, daemon, server, tap
+from lib.mariadb import MariaDB
+from lib.postgres import Postgres
 from lib.tap import same, true
 
 DRIVERS = ("lib/pq", "pgx", "go-sql-driver")
-postgres, maria = server.Shared(), mariadb.Shared()
+postgres, maria = server.Shared(Postgres), server.Shared(MariaDB)
 
 
 class Both:

@@ -10,9 +10,10 @@ import threading
 import time
 
 from lib import client, daemon, server, tap
+from lib.postgres import Postgres
 from lib.tap import same, true
 
-shared = server.Shared(max_connections=300)
+shared = server.Shared(Postgres, max_connections=300)
 
 
 def watermark(pool):

@@ -13,10 +13,12 @@ import psycopg2
 import pymysql
 from psycopg2 import extensions
 
-from lib import client, daemon, mariadb, pooler, server, tap
+from lib import client, daemon, pooler, server, tap
+from lib.mariadb import MariaDB
+from lib.postgres import Postgres
 from lib.tap import same, true
 
-shared = server.Shared(max_connections=300)
+shared = server.Shared(Postgres, max_connections=300)
 CONFIG = """
 detectors:
   held: { grace: 2s }
@@ -211,13 +213,13 @@ def cancelled(b):
 
 @tap.test("a statement killed by its client, its transaction left open, is cancelled", limit=60)
 def killed(b):
-    my = mariadb.MariaDB()
+    my = MariaDB()
     b.later(my.close)
     d = daemon.Daemon(b, CONFIG)
 
     def connect():
         return pymysql.connect(host="127.0.0.1", port=my.port, user="app", database="shop",
-                               password=mariadb.PASSWORD, autocommit=True)
+                               password=server.PASSWORD, autocommit=True)
 
     def ask(c, sql):
         try:

@@ -20,7 +20,9 @@ import subprocess
 import threading
 import time
 
-from lib import client, daemon, mariadb, pooler, server, tap
+from lib import client, daemon, pooler, tap
+from lib.mariadb import MariaDB
+from lib.postgres import Postgres
 from lib.tap import same, true
 
 MINUTES = int(os.environ.get("MINUTES", "0"))
@@ -163,9 +165,9 @@ class Bench:
 
     def __init__(self, b):
         self.b = b
-        self.pg = server.Postgres(max_connections=900)
+        self.pg = Postgres(max_connections=900)
         b.later(self.pg.close)
-        self.maria = mariadb.MariaDB(max_connections=500)
+        self.maria = MariaDB(max_connections=500)
         b.later(self.maria.close)
         self.between = pooler.Pooler(b, self.pg, "transaction")
         self.daemon = daemon.Daemon(b, config())

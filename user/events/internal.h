@@ -15,7 +15,11 @@ struct ring_buffer;
 struct events {
 	struct plimsoll_bpf *bpf;
 	struct unix_bpf *local;		/* Unix sockets'; NULL: this kernel cannot */
-	unsigned int looks;		/* over them */
+	struct {
+		int walks;		/* that are due: somebody dialled whom we may not have heard */
+		uint64_t walk_ns;	/* the last one */
+		uint64_t ends_ns;	/* when there last was a connection */
+	} hearing;
 	struct ring_buffer *ring;
 	const struct slot *slots;	/* the kernel's, mapped for reading */
 	const struct mark *marks;	/* likewise */
@@ -45,6 +49,7 @@ void events_probe_prepare(struct plimsoll_bpf *bpf);
 /* unix.c: what watches Unix sockets, if this kernel can. */
 void events_unix_open(struct events *e);
 void events_unix_close(struct events *e);
+void events_unix_dialled(struct events *e, const struct rec_path *rec);
 
 /* iterate.c: takes in the Unix connections that are not known. */
 int events_adopt_unix(struct events *e);
