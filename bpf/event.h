@@ -275,7 +275,7 @@ struct queues {
 	__u64 cookie;
 	__u32 slot;
 	__u32 gen;
-	__u32 unread;		/* bytes received that the owner has not read */
+	__u32 unread;		/* bytes received that the owner has not read; Unix: messages */
 	__u32 unacked;		/* bytes written that the server has not acknowledged */
 	__u32 room;		/* bytes that the server may still send before they are read */
 	__u32 retransmits;	/* of the same bytes, or probes without an answer, in a row */
