@@ -27,7 +27,6 @@ struct no_snapshot_map {
 extern struct snapshots_map snapshots SEC(".maps");	/* at the statement */
 extern struct snapshots_map connects SEC(".maps");	/* at connect() */
 extern struct no_snapshot_map no_snapshot SEC(".maps");
-extern const volatile __u32 cfg_evidence;	/* enum evidence_tier */
 
 static __always_inline struct stack_snapshot *snapshot_of(void *map, __u32 index)
 {
