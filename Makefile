@@ -228,6 +228,12 @@ truth: $(B)/.setup
 	$(Q)$(MAKE) --no-print-directory all clients
 	$(Q)MINUTES=$(MINUTES) /usr/bin/python3 tests/e2e/truth.py --build $(B)
 
+# Debian's own kernels, emulated: KERNEL=6.12 for one of them, ONLY=netem for some suites.
+vm: $(B)/.setup
+	$(Q)scripts/setup.sh tests/vm/packages
+	$(Q)$(MAKE) --no-print-directory all clients
+	$(Q)tests/vm/run.sh -k "$(ONLY)" $(KERNEL)
+
 demo: $(B)/.setup
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)scripts/demo.sh
@@ -243,7 +249,7 @@ clean:
 FORCE:
 .PHONY: all setup tests clients check canaries fuzz sim demo bench clean FORCE
 
-.PHONY: all setup tests clients check canaries fuzz truth demo bench clean FORCE
+.PHONY: all setup tests clients check canaries fuzz truth vm demo bench clean FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 -include $(patsubst %.o,%.d,$(call obj,$(SOURCES) $(UNIT) $(SIM) $(SERVICE)) $(patsubst bpf/%.c,$(B)/bpf/%.o,$(BPF) $(BPFUNIX)))

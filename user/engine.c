@@ -20,6 +20,9 @@
  */
 static bool verdict_is_due(const struct engine *e, const struct finding *f)
 {
+	/* A repair forks, and the kernel may keep it from that for as long. */
+	if (e->events && events_is_probing(e->events))
+		return false;
 	if (!f->decided_ns || f->decided_version != e->config.policy.version)
 		return true;
 	return e->config.policy.mode == MODE_FIX &&

@@ -192,7 +192,7 @@ class Bench:
         return programs
 
     def alive(self, programs):
-        same([p.ended() for p in programs if p.ended()], [], "programs that ended")
+        same([why for p in programs if (why := p.ended())], [], "programs that ended")
 
     def confirmed(self):
         """All findings that were ever confirmed on these servers, by their id."""

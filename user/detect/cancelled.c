@@ -21,7 +21,6 @@
 #include "detect.h"
 #include "lib/clock.h"
 
-#define TCP_STATE_ESTABLISHED 1
 #define ANSWER_NS (10 * NS_PER_S)	/* so soon a server that heeds it has answered */
 #define CLOCK_NS  (20 * NS_PER_MS)	/* last_ns is as coarse; the answer may be as old as the request */
 

@@ -7,6 +7,8 @@
 #include "lib/log.h"
 #include "lib/proc.h"
 
+#define PROBES_MS 500	/* an order waits for them, and gives up */
+
 static bool world_slot(uint32_t index, struct slot *ret, void *arg)
 {
 	struct engine *e = arg;
@@ -188,6 +190,8 @@ int engine_fix(struct engine *e, const char *id, const char *action, bool dry, s
 	struct verdict v;
 	int err = action && !a ? -EINVAL : find_target(e, id, &real, &target);
 
+	if (!err && !dry && e->events && !events_await_probes(e->events, PROBES_MS))
+		err = -EBUSY;
 	if (err)
 		return err;
 	if (!action)

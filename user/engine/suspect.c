@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* A finding's second source: what the kernel's own socket says, and what was last asked on it. */
-#include <netinet/tcp.h>
 #include <string.h>
 
 #include "engine/internal.h"
@@ -60,7 +59,7 @@ static int ask_socket(const struct engine *e, const struct conn *c, struct sock_
 	if (r)
 		return r;
 	*ret = (struct sock_facts){
-		.tcp_state = q.server_gone ? TCP_CLOSE_WAIT : TCP_ESTABLISHED,
+		.tcp_state = q.server_gone ? TCP_STATE_CLOSE_WAIT : TCP_STATE_ESTABLISHED,
 		.unread = q.unread,
 		.unacked = q.unacked,
 		.bytes_received = c->rx_bytes,
