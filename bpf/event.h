@@ -133,7 +133,7 @@ _Static_assert(sizeof(struct slot) == 192, "struct slot is ABI: three cache line
  */
 enum statement_which {
 	STATEMENT_OPENING = 0,	/* the one that opened the transaction */
-	STATEMENT_LAST = 1,	/* the last one inside it */
+	STATEMENT_LAST = 1,	/* the last one */
 };
 
 #define STATEMENT_DEFAULT 256
@@ -150,6 +150,21 @@ struct statement {
 };
 
 _Static_assert(sizeof(struct statement) == 24 + STATEMENT_MAX, "struct statement is ABI");
+
+/*
+ * Of each slot: whether what is kept of the last statement is about what was asked last.
+ * Outside of transactions most are passed over, and then it is not.
+ */
+struct mark {
+	__u32 upto;		/* as slot.tx_msg: up to there no other statement was asked */
+	__u16 window;		/* of time, in which this many stacks were taken: */
+	__u8 taken;
+	__u8 wanted;		/* 1: the statement that was just sent is to be kept */
+	__u8 sent_last;		/* 1: outside a transaction nothing was sent since the snapshot */
+	__u8 pad[7];
+};
+
+_Static_assert(sizeof(struct mark) == 16, "struct mark is ABI");
 
 /*
  * Where the text lies of a statement that was prepared under a name: evidence, so the
@@ -260,7 +275,7 @@ struct queues {
 	__u64 cookie;
 	__u32 slot;
 	__u32 gen;
-	__u32 unread;		/* bytes received that the owner has not read */
+	__u32 unread;		/* bytes received that the owner has not read; Unix: messages */
 	__u32 unacked;		/* bytes written that the server has not acknowledged */
 	__u32 room;		/* bytes that the server may still send before they are read */
 	__u32 retransmits;	/* of the same bytes, or probes without an answer, in a row */

@@ -4,7 +4,7 @@
  *
  * One hook, tp_btf/sock_send_length (6.3): at the end of every send, in the
  * sender's own context.  Attached only when the configuration asks for evidence;
- * it costs every message of the host about 60 ns, one that may open a transaction
+ * it costs every message of the host about 60 ns, one outside a transaction up to
  * 100 ns more, and one whose stack is taken about 400.  The stack is copied, not
  * walked: libraries are built without frame pointers, and user space unwinds it by
  * their tables.
@@ -15,6 +15,7 @@
 #include "received.bpf.h"
 #include "slot.bpf.h"
 #include "snapshot.bpf.h"
+#include "statement.bpf.h"
 #ifdef OF_THE_CALLER
 #include "unix/tail.bpf.h"
 #endif
@@ -59,14 +60,42 @@ static __always_inline bool is_manual(const struct slot *s)
 	return s->protocol == WIRE_MYSQL && s->my.caps & MYSQL_MANUAL;
 }
 
-/* Before anything is read, what is known says whether it may be worth it. */
-static __always_inline bool is_wanted(struct sock *sk, const struct slot *s, __u32 sent)
+#define WINDOW_SHIFT 29	/* half a second, in nanoseconds */
+#define A_WINDOW     32
+
+/*
+ * Whoever asks now and then is looked at each time, since nobody knows yet that the
+ * connection will not be given back; who asks without a pause hardly ever.
+ */
+static __always_inline bool is_rare(struct mark *m)
 {
-	if (s->phase != PHASE_READY)
+	__u16 window = coarse_ns() >> WINDOW_SHIFT;
+
+	if (m->window != window) {
+		m->window = window;
+		m->taken = 0;
+	}
+	if (m->taken == A_WINDOW)
 		return false;
-	if (cfg_evidence == TIER_ALL)
-		return true;
-	return s->status == 'I' && (is_manual(s) || opens(sk, sent));
+	m->taken++;
+	return true;
+}
+
+static __always_inline bool is_in_transaction(const struct slot *s)
+{
+	return s->status == 'T' || s->status == 'E';
+}
+
+/* What may open a transaction is; of the rest what is rare. */
+static __always_inline bool is_wanted(struct sock *sk, const struct slot *s, struct mark *m,
+				      __u32 sent)
+{
+	if (s->status != 'I' && cfg_evidence != TIER_ALL)
+		return false;
+	if (cfg_evidence != TIER_ALL && !is_rare(m))
+		return is_manual(s) || opens(sk, sent);
+	m->wanted = 1;
+	return true;
 }
 
 /* `sent` bytes went out on the socket, in the sender's own context. */
@@ -74,8 +103,12 @@ static __always_inline void note_sender(struct sock *sk, __u32 sent)
 {
 	__u32 index;
 	struct slot *s = slot_of(sk, false, &index);
+	struct mark *m = s ? bpf_map_lookup_elem(&marks, &index) : NULL;
 
-	if (s && is_wanted(sk, s, sent))
+	if (!m || s->phase != PHASE_READY || (is_in_transaction(s) && cfg_evidence != TIER_ALL))
+		return;
+	m->sent_last = is_wanted(sk, s, m, sent);
+	if (m->sent_last)
 		take_snapshot(&snapshots, index, s->gen, COUNT_SNAPSHOT_LOST);
 }
 

@@ -279,6 +279,14 @@ static __always_inline void keep_said(__u32 index, const struct slot *s, const s
 		kept->copied = n;
 }
 
+static __always_inline void note_sent(__u32 index)
+{
+	struct mark *m = bpf_map_lookup_elem(&marks, &index);
+
+	if (m)
+		m->sent_last = 1;
+}
+
 /* Attached while there are probes.  A thread's next send takes what it said along. */
 SEC("tp_btf/sock_send_length")
 int BPF_PROG(on_said_sent, struct sock *sk, int ret, int flags)
@@ -297,6 +305,7 @@ int BPF_PROG(on_said_sent, struct sock *sk, int ret, int flags)
 	    bpf_ktime_get_ns() - now->ns < SAID_FOR_NS) {
 		keep_said(index, s, now);
 		take_snapshot(&snapshots, index, s->gen, COUNT_SNAPSHOT_LOST);
+		note_sent(index);
 	}
 	bpf_map_delete_elem(&said, &tid);
 	return 0;

@@ -86,6 +86,7 @@ extern struct ring_map ring SEC(".maps");
 extern struct counters_map counters SEC(".maps");
 extern struct shared shared;
 extern const volatile __u32 cfg_slots;	/* how many slots there are */
+extern const volatile __u32 cfg_evidence;	/* enum evidence_tier */
 extern const volatile __u64 cfg_tick_ns;	/* length of a jiffy */
 
 /*

@@ -75,7 +75,7 @@ static __always_inline bool mysql_count(struct sock *sk, struct slot *s, __u32 i
 	w->head = have ? s->tx_msg : 0;
 	w->strict = strict;
 	w->index = index;
-	w->at_work = s->status != 'I' || s->my.caps & CAP_MANUAL;
+	w->at_work = s->status != 'I' || s->my.caps & CAP_MANUAL || is_text_wanted(index);
 	mysql_walk_requests(w->at.end);
 	w = mysql_asked();
 	if (!w || w->bad || (strict && (w->have || w->at.off != w->at.end)))
@@ -85,6 +85,7 @@ static __always_inline bool mysql_count(struct sock *sk, struct slot *s, __u32 i
 	s->my.caps = w->caps;
 	s->my.step = (s->my.step & STEP_MASK) | w->have << STEP_BITS;
 	s->tx_msg = w->have ? w->head : seq + w->at.off;
+	note_texts(index, seq, s->tx_msg, w->at_work && !w->have ? w->texts : TEXTS_LOST);
 	if (w->uses)
 		s->flags |= SLOT_USING;
 	*ret = w;
@@ -212,6 +213,7 @@ static __always_inline void mysql_lose_count(struct slot *s, __u32 index)
 		return;
 	}
 	count(w && w->deep ? COUNT_TX_DEEP : COUNT_TX_UNREADABLE);
+	note_texts(index, 0, s->tx_msg, TEXTS_LOST);
 	mysql_lose(s, index);
 	s->my.step = 0;
 	s->flags |= SLOT_UNCOUNTED;

@@ -62,7 +62,6 @@ static __always_inline bool mysql_rolls_back(__u32 code)
 	case 1205:	/* lock wait timeout: a setting says */
 	case 1206:	/* lock table full */
 	case 1213:	/* deadlock */
-	case 1317:	/* interrupted */
 	case 1402:	/* XA: rolled back */
 	case 1613:	/* XA: the same by a timeout */
 	case 1614:	/* XA: the same by a deadlock */

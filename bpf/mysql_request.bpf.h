@@ -95,7 +95,8 @@ struct mysql_asked {
 	__u32 word;		/* the first of the last query */
 	__u8 have;		/* bytes in `head` */
 	__u8 part, caps;
-	__u8 at_work;		/* in a transaction, or any statement opens one */
+	__u8 at_work;		/* in a transaction, or any statement opens one, or its text is wanted */
+	__u8 texts;		/* enum texts */
 	__u8 strict;		/* no packet may go on with one that we did not see */
 	__u8 names;		/* `login` was found */
 	__u8 uses;		/* another database was asked for */
@@ -142,7 +143,6 @@ static __always_inline struct mysql_asked *mysql_asked_begin(void)
 
 #define LOOK_AT	  48	/* bytes read of a command */
 #define BLANKS	  16	/* passed over before its first word */
-#define WORD(a, b, c, d) ((a) | (b) << 8 | (c) << 16 | (d) << 24)
 
 /*
  * Whether a statement that begins like this leaves the transaction as it was when
@@ -301,6 +301,8 @@ static __always_inline void mysql_keep(struct mysql_asked *w, const __u8 *p, __u
 
 	if (p[0] == COM_STMT_PREPARE)
 		name = mysql_prepares(w->asked) == 1 ? NAME_TO_COME : 0;
+	else if (p[0] == COM_QUERY && is_end(w->word))
+		return;
 	else if (!w->at_work && !(p[0] == COM_QUERY && mysql_may_begin(w->word)))
 		return;
 	if ((p[0] == COM_STMT_EXECUTE || p[0] == COM_STMT_BULK) && n > 4) {
@@ -313,7 +315,29 @@ static __always_inline void mysql_keep(struct mysql_asked *w, const __u8 *p, __u
 		return;
 	}
 	w->at.size = 0;		/* the buffer is used for it */
-	keep_text(w->sk, w->index, seq, size, name);
+	w->texts = keep_text(w->sk, w->index, seq, size, name) ? TEXTS_KEPT : TEXTS_LOST;
+}
+
+#define KILL_QUERY 11	/* "kill query ", as drivers and the shell write it */
+#define DIGITS	   20
+
+/*
+ * Another connection is told to give up its statement; `n` bytes of the text are at `p`.
+ * What is written otherwise - a number of another kind, or computed - is passed over.
+ */
+static __always_inline void mysql_hear_kill(const struct mysql_asked *w, const __u8 *p, __u32 n,
+					    __u32 size)
+{
+	const struct slot *s = bpf_map_lookup_elem(&slots, &w->index);
+	__u32 at = KILL_QUERY, id = 0;
+
+	if (!s || n < KILL_QUERY || (le32(p + 4) | 0x20202020) != (WORD(' ', 'q', 'u', 'e')) ||
+	    (p[8] | 0x20) != 'r' || (p[9] | 0x20) != 'y' || p[10] != ' ')
+		return;
+	for (int i = 0; i < DIGITS && at < n && p[at] - '0' < 10u; i++, at++)
+		id = id * 10 + p[at] - '0';
+	if (at > KILL_QUERY && (at == size || p[at] == ';' || p[at] == ' '))
+		report_cancel(s, w->index, id);
 }
 
 /* "use" and what may stand behind it: a blank, or a quoted name. */
@@ -373,6 +397,8 @@ static __always_inline void mysql_hear_request(struct mysql_asked *w, const __u8
 	w->bad |= kind == ANSWER_UNKNOWN;
 	if (kind != ANSWER_NONE && !w->bad && !mysql_enqueue(&w->asked, kind))
 		w->bad = w->deep = 1;
+	if (command == COM_QUERY && !w->bad && w->word == (WORD('k', 'i', 'l', 'l')))
+		mysql_hear_kill(w, p + 1, n - 1, length - 1);
 	if (kind != ANSWER_NONE && !w->bad)
 		mysql_keep(w, p, n, length);
 	if ((kind == ANSWER_RESULT || kind == ANSWER_DOUBTFUL) && !w->bad)

@@ -55,6 +55,7 @@ struct walk {
 	__u8 parsed;		/* preparations that succeeded, up to 2 */
 	__u8 failed;		/* an error is among the answers */
 	__u8 renamed;		/* PREPARE, as a statement, gave a name to what we do not know */
+	__u8 texts;		/* enum texts, of what was kept at once */
 	__u8 bad;		/* not the protocol's bytes, or not readable */
 };
 
@@ -287,10 +288,13 @@ static __always_inline void keep_named(const struct asked *q, struct walk *w)
 
 	w->at.size = w->first = 0;	/* the buffer is used for it */
 	w->said = 0;
-	if (keep_statement(q->sk, q->index, q->gen, seq, 0))
+	if (keep_statement(q->sk, q->index, q->gen, seq, 0)) {
 		remember_prepared(q->index, q->before + w->marks + 1);
-	else
+		w->texts = TEXTS_KEPT;
+	} else {
 		forget_prepared(q->index);
+		w->texts = TEXTS_LOST;
+	}
 }
 
 /* Which message is the last that says what is run, and under which name. */
@@ -384,6 +388,7 @@ static __always_inline int hear_requests(struct sock *sk, struct slot *s, __u32 
 {
 	__u32 seq = s->flags & SLOT_UNCOUNTED ? s->tx_next : s->tx_msg;
 	const struct walk *w;
+	enum texts texts;
 	__u64 asked;
 
 	if ((__s32)(ack - seq) <= 0)
@@ -392,13 +397,16 @@ static __always_inline int hear_requests(struct sock *sk, struct slot *s, __u32 
 	if (asked == ASKED_UNREADABLE) {
 		count(COUNT_TX_UNREADABLE);
 		forget_prepared(index);
+		note_texts(index, seq, s->tx_msg, TEXTS_LOST);
 		return -1;
 	}
 	s->tx_msg = seq + (asked >> 32);
 	w = walk_of(WALK_REQUESTS);
+	texts = w ? w->texts : TEXTS_LOST;
 	if (w && w->said)
-		keep_statement(address_of(sk), index, s->gen, seq + w->said - 1,
-			       w->said == 1 ? w->first : 0);
+		texts = keep_statement(address_of(sk), index, s->gen, seq + w->said - 1,
+				       w->said == 1 ? w->first : 0) ? TEXTS_KEPT : TEXTS_LOST;
+	note_texts(index, seq, s->tx_msg, texts);
 	if (w && w->statements > 1)
 		statement_of_several(index);
 	if (asked & 0xffff)
@@ -560,10 +568,10 @@ static __always_inline void converse(struct sock *sk, struct sk_buff *skb, struc
 		answered = w->marks;
 	if (w && w->listens)
 		report_listen(s, index);
-	/* One answer from idle to idle: nothing a count could add. */
+	/* One answer from idle to idle: nothing a count could add, but what was asked. */
 	plain = authenticating || (whole && answered == 1 && before == 'I' && s->status == 'I' &&
 				   !s->pending && !(s->flags & SLOT_UNCOUNTED) &&
-				   !prepared_named(sk, s, w));
+				   !is_text_wanted(index) && !prepared_named(sk, s, w));
 	if (g->advanced && plain)
 		s->tx_msg = g->ack;
 	else if (g->advanced)
@@ -622,24 +630,6 @@ static __always_inline void report_startup(struct sock *sk, struct slot *s, __u3
 	if (copied > STARTUP_MAX || bpf_probe_read_kernel(r->bytes, copied, b->bytes))
 		copied = 0;
 	r->copied = copied;
-	bpf_ringbuf_submit(r, wake_flags());
-}
-
-/* Of a cancel request: whom it is for.  The secret stays here. */
-static __always_inline void report_cancel(struct slot *s, __u32 index, __u32 backend_pid)
-{
-	struct rec_cancel *r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
-
-	if (!r) {
-		count(COUNT_RING_FULL);
-		return;
-	}
-	fill_hdr(&r->hdr, REC_CANCEL, sizeof(*r), index, s);
-	r->backend_pid = backend_pid;
-	r->tgid = s->tgid;
-	__builtin_memcpy(r->raddr, s->raddr, sizeof(r->raddr));
-	r->rport = s->rport;
-	r->pad[0] = r->pad[1] = r->pad[2] = 0;
 	bpf_ringbuf_submit(r, wake_flags());
 }
 

@@ -37,13 +37,32 @@ static __always_inline void look(const struct tcp_sock *tp, struct queues *q)
 	q->error = BPF_CORE_READ(sk, sk_err_soft);
 }
 
+/*
+ * A Unix socket's: what the server may still send is charged to its own end.  What is
+ * read of it is heard, so only that something lies there has to be known.
+ */
+static __always_inline void look_unix(const struct unix_sock *u, struct queues *q)
+{
+	const struct sock *server = BPF_CORE_READ(u, peer);
+	__s32 room;
+
+	q->unread = BPF_CORE_READ(u, sk.sk_receive_queue.qlen);
+	if (!q->unread || !server)
+		return;
+	room = BPF_CORE_READ(server, sk_sndbuf) - BPF_CORE_READ(server, sk_wmem_alloc.refs.counter);
+	q->room = room > 0 ? room : 0;
+}
+
 static __always_inline void fill(struct queues *q, const struct slot *s, __u32 index,
-				 const struct tcp_sock *tp)
+				 const void *sk)
 {
 	q->cookie = s->cookie;
 	q->slot = index;
 	q->gen = s->gen;
-	look(tp, q);
+	if (s->rport)
+		look(sk, q);
+	else	/* without a port it is a Unix socket */
+		look_unix(sk, q);
 }
 
 /* A walk holds no lock: the socket may have become another's meanwhile. */
@@ -65,8 +84,7 @@ int on_socket(struct bpf_iter__bpf_map_elem *ctx)
 		return 0;
 	slot = *index;
 	s = bpf_map_lookup_elem(&slots, &slot);
-	/* Without a port it is a Unix socket, whose queues are others. */
-	if (!s || !s->rport || s->phase < PHASE_AUTH || (__s64)(coarse_ns() - s->last_ns) < (__s64)QUIET_NS)
+	if (!s || s->phase < PHASE_AUTH || (__s64)(coarse_ns() - s->last_ns) < (__s64)QUIET_NS)
 		return 0;
 	fill(&q, s, slot, (const void *)*address);
 	if ((q.unread || q.unacked) && is_of((const void *)*address, s))

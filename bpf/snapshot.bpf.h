@@ -5,6 +5,7 @@
 
 #include "maps.bpf.h"
 
+#define PAGE_BYTES 4096
 #define GOID_AT 152	/* in Go's g, since 1.10; since 1.23 right behind that */
 
 struct snapshots_map {
@@ -26,7 +27,6 @@ struct no_snapshot_map {
 extern struct snapshots_map snapshots SEC(".maps");	/* at the statement */
 extern struct snapshots_map connects SEC(".maps");	/* at connect() */
 extern struct no_snapshot_map no_snapshot SEC(".maps");
-extern const volatile __u32 cfg_evidence;	/* enum evidence_tier */
 
 static __always_inline struct stack_snapshot *snapshot_of(void *map, __u32 index)
 {
@@ -94,22 +94,30 @@ static __always_inline __u32 stack_size(const struct task_struct *task, __u64 sp
 	return size;
 }
 
-/* Where the end is not known there may be less than what is asked for: less, then. */
+/*
+ * Where the end is not known the pages behind it may never have been touched, as those
+ * behind a young goroutine's stack: up to there, then.
+ */
+static __always_inline __u32 take_pages(struct stack_snapshot *kept)
+{
+	__u32 first = PAGE_BYTES - (kept->sp & (PAGE_BYTES - 1));
+
+	barrier_var(first);	/* so that what is checked is what is used */
+	if (first > PAGE_BYTES || bpf_probe_read_user(kept->bytes, first, (void *)kept->sp))
+		return 0;
+	if (bpf_probe_read_user(kept->bytes + first, PAGE_BYTES, (void *)kept->sp + first))
+		return first;
+	return first + PAGE_BYTES;
+}
+
 static __always_inline __u32 take_stack(struct stack_snapshot *kept, const struct task_struct *task)
 {
-	const void *sp = (const void *)kept->sp;
 	__u32 size = stack_size(task, kept->sp);
 
-	barrier_var(size);	/* so that what is checked is what is used */
+	barrier_var(size);
 	if (size > SNAPSHOT_BYTES)
 		return 0;
-	if (!bpf_probe_read_user(kept->bytes, size, sp))
-		return size;
-	if (!bpf_probe_read_user(kept->bytes, SNAPSHOT_BYTES / 4, sp))
-		return SNAPSHOT_BYTES / 4;
-	if (!bpf_probe_read_user(kept->bytes, SNAPSHOT_BYTES / 16, sp))
-		return SNAPSHOT_BYTES / 16;
-	return 0;
+	return bpf_probe_read_user(kept->bytes, size, (void *)kept->sp) ? take_pages(kept) : size;
 }
 
 /* Keeps it in `map` for the connection in slot `index`; only in the process's own context. */

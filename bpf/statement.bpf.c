@@ -4,6 +4,7 @@
 const volatile __u32 cfg_statement_bytes = STATEMENT_DEFAULT;
 
 struct statements_map statements SEC(".maps");
+struct marks_map marks SEC(".maps");
 
 /* An empty one, copied in when a connection keeps its first. */
 struct {
@@ -60,6 +61,11 @@ __noinline __u32 end_of_name(__u32 at)
 	return 0;
 }
 
+static __always_inline __u32 word_at(const struct buffer *b, __u32 at)
+{
+	return at < BUFFER ? *(const __u32 *)(b->bytes + at) | 0x20202020 : 0;
+}
+
 /*
  * Whether the message tells of another statement than the one kept: by its text, or
  * by the name of one that was prepared earlier.  COPY data and the rest do not.
@@ -73,11 +79,11 @@ static __always_inline bool is_another(const struct buffer *b, const struct stat
 	switch (b->bytes[0]) {
 	case 'Q':
 		*ret_at = 5;
-		return true;
+		return !kept->copied || !is_end(word_at(b, *ret_at));
 	case 'P':
 		*ret_name = hash_name(5);
 		*ret_at = end_of_name(5);
-		return true;
+		return *ret_name != UNNAMED || !kept->copied || !is_end(word_at(b, *ret_at));
 	case 'B':	/* a portal's name, then the statement's */
 		*ret_at = end_of_name(5);
 		*ret_name = *ret_at ? hash_name(*ret_at) : 0;
@@ -215,7 +221,7 @@ __noinline int keep_statement(__u64 address, __u32 index, __u32 gen, __u32 seq, 
 /*
  * Keeps the `size` bytes of a statement that begin at TCP sequence `seq`, and what
  * it is called where it was prepared.  Without a text (0): the one called `name` is
- * run again.  Always 0.
+ * run again.  Returns 1 when it could.
  */
 __noinline int keep_text(__u64 address, __u32 index, __u32 seq, __u32 size, __u32 name)
 {
@@ -230,14 +236,14 @@ __noinline int keep_text(__u64 address, __u32 index, __u32 seq, __u32 size, __u3
 		return 0;
 	make_own(kept, s->gen);
 	if (!size && kept->name == name)
-		return 0;
+		return 1;
 	n = size ? read_sent(address, seq, cfg_statement_bytes) : 0;
 	kept->name = name;
 	kept->call = 0;
 	copy_text(kept, b, 0, n, size);
 	if (!size)
 		use_prepared(index, kept);
-	return 0;
+	return 1;
 }
 
 /* Makes room for a statement that comes from elsewhere.  Always 0. */

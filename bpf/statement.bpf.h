@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The text of statements, kept inside transactions only, where requests are read
- * anyway to be counted, and of what is prepared under a name, wherever that is.  What
- * is sent beside the text - values that are bound, passwords - is not copied.
+ * The text of statements, kept inside transactions, where requests are read anyway to
+ * be counted; outside of them where a stack was taken, too; and of what is prepared
+ * under a name, wherever that is.  What is sent beside the text - values that are bound,
+ * passwords - is not copied.
  */
 #ifndef PLIMSOLL_STATEMENT_BPF_H
 #define PLIMSOLL_STATEMENT_BPF_H
@@ -32,7 +33,16 @@ struct prepared_notes_map {
 	__type(value, struct prepared_note);
 };
 
+struct marks_map {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, SLOTS_DEFAULT);
+	__type(key, __u32);
+	__type(value, struct mark);
+};
+
 extern struct statements_map statements SEC(".maps");
+extern struct marks_map marks SEC(".maps");
 extern struct prepared_map prepared SEC(".maps");
 extern struct prepared_notes_map prepared_notes SEC(".maps");
 
@@ -50,6 +60,44 @@ __u32 end_of_name(__u32 at);
 #define UNNAMED	     0xcbf29ce484222325ULL	/* what the empty name hashes to */
 #define NO_NAME_NOW  (~0ULL)	/* it had one, which may mean another by now */
 #define NAME_TO_COME (~0U)	/* MySQL: the answer to its preparation brings it */
+
+/* Whether the requests that were just acknowledged are to be read for their text. */
+static __always_inline bool is_text_wanted(__u32 index)
+{
+	const struct mark *m;
+
+	if (cfg_evidence == TIER_OFF)
+		return false;
+	m = bpf_map_lookup_elem(&marks, &index);
+	return m && m->wanted;
+}
+
+#define WORD(a, b, c, d) ((a) | (b) << 8 | (c) << 16 | (d) << 24)
+
+/* COMMIT and ROLLBACK, by their first letters made small: they tell less than what they end. */
+static __always_inline bool is_end(__u32 word)
+{
+	return word == WORD('c', 'o', 'm', 'm') || word == WORD('r', 'o', 'l', 'l');
+}
+
+enum texts { TEXTS_NONE, TEXTS_KEPT, TEXTS_LOST };
+
+/*
+ * All requests from TCP sequence `from` up to `upto` were read; `found` says whether
+ * another statement was among them, and could be kept.
+ */
+static __always_inline void note_texts(__u32 index, __u32 from, __u32 upto, enum texts found)
+{
+	struct mark *m = bpf_map_lookup_elem(&marks, &index);
+
+	if (!m)
+		return;
+	m->wanted = 0;
+	if (found == TEXTS_LOST)
+		m->upto = upto - 1;	/* another request's end: never asked for */
+	else if (found == TEXTS_KEPT || m->upto == from)
+		m->upto = upto;
+}
 
 /* What was prepared last is called that. */
 static __always_inline void statement_named(__u32 index, __u32 name)

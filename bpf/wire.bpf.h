@@ -84,6 +84,24 @@ static __always_inline bool answer_read(const struct answer *a, struct buffer *b
 	       read_early(a->sk, a->seq + off + got, at + got, n - got) == n - got;
 }
 
+/* Of a request to cancel: whom it is for.  A secret stays here. */
+static __always_inline void report_cancel(const struct slot *s, __u32 index, __u32 backend_pid)
+{
+	struct rec_cancel *r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
+
+	if (!r) {
+		count(COUNT_RING_FULL);
+		return;
+	}
+	fill_hdr(&r->hdr, REC_CANCEL, sizeof(*r), index, s);
+	r->backend_pid = backend_pid;
+	r->tgid = s->tgid;
+	__builtin_memcpy(r->raddr, s->raddr, sizeof(r->raddr));
+	r->rport = s->rport;
+	r->pad[0] = r->pad[1] = r->pad[2] = 0;
+	bpf_ringbuf_submit(r, wake_flags());
+}
+
 static __always_inline void note_status(struct slot *s, __u32 index, __u64 now_ns)
 {
 	if (s->status == 'T' || s->status == 'E') {

@@ -185,6 +185,7 @@ struct conn {
 	bool half_asked;	/* of its last request only a part was sent, and no answer came */
 	uint64_t rest_rx_bytes;	/* rx_bytes when it was last seen without a request */
 	uint64_t cancelled_ns;	/* when its owner last asked the server to give up; 0: never */
+	uint64_t cancelled_queries;	/* `queries` then */
 	struct sock_view view;
 
 	/* byte counters as of the last segment seen, as tcp_info counts them */

@@ -7,9 +7,13 @@
 #include "culprits/languages.h"
 #include "drivers.h"
 #include "lib/cleanup.h"
+#include "lib/clock.h"
 
 #define UNDER_WAY 16	/* look-ups at once; the rest waits for a later tick */
 #define PORTRAITS 32	/* of connections that were asked about, kept for the next question */
+#define TRIES	  5
+#define SOON_NS	  (5 * NS_PER_S)  /* who had no room may have some now */
+#define LATER_NS  (65 * NS_PER_S) /* a file that stopped the reader may be asked again */
 
 /* What is looked for: a moment of a connection, for a finding or for whoever asked. */
 struct inquest {
@@ -18,7 +22,7 @@ struct inquest {
 	uint64_t cookie;
 	enum deed deed;
 	uint64_t ns;
-	uint32_t tid;
+	uint32_t tid, tries;
 	char thread[16];
 	uint64_t goroutine[2];
 };
@@ -32,7 +36,6 @@ struct portrait {
 
 struct culprits {
 	const struct events *events;
-	enum evidence_tier tier;
 	struct symbols *symbols;
 	struct languages *languages;
 	struct inquest inquests[UNDER_WAY];
@@ -41,7 +44,7 @@ struct culprits {
 	struct stack_snapshot snapshot;
 };
 
-int culprits_new(const struct events *e, enum evidence_tier tier, struct culprits **ret)
+int culprits_new(const struct events *e, struct culprits **ret)
 {
 	struct culprits *c = calloc(1, sizeof(*c));
 	int r = c ? symbols_new(driver_rules, NULL, &c->symbols) : -ENOMEM;
@@ -53,7 +56,6 @@ int culprits_new(const struct events *e, enum evidence_tier tier, struct culprit
 		return r;
 	}
 	c->events = e;
-	c->tier = tier;
 	*ret = c;
 	return 0;
 }
@@ -71,8 +73,11 @@ void culprits_free(struct culprits *c)
 	free(c);
 }
 
+/* NULL: too much is under way already. */
 static struct inquest *free_place(struct culprits *c)
 {
+	if (!symbols_have_room(c->symbols))
+		return NULL;
 	for (size_t i = 0; i < UNDER_WAY; i++)
 		if (!c->inquests[i].lookup)
 			return &c->inquests[i];
@@ -109,13 +114,18 @@ static bool begin(struct culprits *c, struct inquest *q, const struct conn *conn
 
 static bool was_kept(struct culprits *c, const struct conn *conn, enum deed deed)
 {
+	if (deed == DEED_SENT && !events_is_sender(c->events, conn->slot))
+		return false;
 	return events_snapshot(c->events, conn->slot, conn->gen, deed, &c->snapshot);
 }
 
-/* What was kept at a statement is about what the connection is doing now. */
-static bool was_sent(const struct culprits *c, const struct conn *conn)
+/* What the reader could not find, where it was ended or not to be had, it may find later. */
+static bool is_settled(const struct culprit *found)
 {
-	return conn->txn_ns || c->tier == TIER_ALL;
+	if (!found || !found->tries)
+		return found;
+	return found->tries == TRIES || elapsed_ns(found->tried_ns, clock_now_ns()) <
+						(found->tries == 1 ? SOON_NS : LATER_NS);
 }
 
 void culprits_want(struct culprits *c, struct finding *f)
@@ -125,18 +135,20 @@ void culprits_want(struct culprits *c, struct finding *f)
 
 	if (!f->language[0])
 		(void)strncpy(f->language, culprits_language(c, &f->conn), sizeof(f->language) - 1);
-	if (f->culprit || finding_is_of_pool(f) || is_wanted(c, f))
+	if (is_settled(f->culprit) || finding_is_of_pool(f) || is_wanted(c, f))
 		return;
 	q = place_now(c);
 	if (!q)
 		return;
-	if (!was_sent(c, &f->conn) || !was_kept(c, &f->conn, DEED_SENT)) {
+	if (!was_kept(c, &f->conn, DEED_SENT)) {
 		deed = DEED_CONNECTED;
 		if (!was_kept(c, &f->conn, DEED_CONNECTED))
 			return;
 	}
-	if (begin(c, q, &f->conn, deed))
-		memcpy(q->finding, f->id, sizeof(q->finding));
+	if (!begin(c, q, &f->conn, deed))
+		return;
+	memcpy(q->finding, f->id, sizeof(q->finding));
+	q->tries = f->culprit ? f->culprit->tries : 0;
 }
 
 /*
@@ -165,6 +177,8 @@ static struct culprit *conclude(const struct inquest *q)
 	if (!found)
 		return NULL;
 	found->tid = q->tid;
+	found->tries = q->lookup && !lookup_is_whole(q->lookup) ? q->tries + 1 : 0;
+	found->tried_ns = clock_now_ns();
 	found->at_connect = q->deed == DEED_CONNECTED;
 	found->count = n;
 	memcpy(found->thread, q->thread, sizeof(found->thread));
@@ -173,6 +187,12 @@ static struct culprit *conclude(const struct inquest *q)
 	if (q->lookup && strcmp(lookup_language(q->lookup), "go") == 0)
 		found->goroutine = goroutine_of(q);
 	return found;
+}
+
+static void replace(struct culprit **at, struct culprit *found)
+{
+	free(*at);
+	*at = found;
 }
 
 static void hang(struct culprits *c, const struct inquest *q)
@@ -189,8 +209,8 @@ static void hand_over(struct culprits *c, struct detect *d, const struct inquest
 
 	if (!q->finding[0])
 		hang(c, q);
-	else if (f && !f->culprit)
-		f->culprit = conclude(q);
+	else if (f)
+		replace(&f->culprit, conclude(q));
 }
 
 void culprits_step(struct culprits *c, struct detect *d, const struct levels *l)
@@ -239,7 +259,7 @@ const struct culprit *culprits_of(struct culprits *c, const struct conn *conn, e
 	const struct portrait *p;
 	struct inquest *q;
 
-	if ((deed == DEED_SENT && !was_sent(c, conn)) || !was_kept(c, conn, deed))
+	if (!was_kept(c, conn, deed))
 		return NULL;
 	p = find_portrait(c, conn, deed);
 	if (p)

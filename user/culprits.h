@@ -12,8 +12,8 @@
 
 struct culprits;
 
-/* `tier` as the events were opened with; off: languages only.  0 or -ENOMEM. */
-int culprits_new(const struct events *e, enum evidence_tier tier, struct culprits **ret);
+/* 0 or -ENOMEM. */
+int culprits_new(const struct events *e, struct culprits **ret);
 void culprits_free(struct culprits *c);
 
 /*

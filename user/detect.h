@@ -59,6 +59,7 @@ struct detector {
 	 * NULL: its state and byte counters do, and nothing is under way.
 	 */
 	bool (*agrees)(const struct conn *c, const struct sock_facts *facts);
+	bool borrowed;	/* what it finds, idle as it lies there, is not its pool's to lend */
 	bool at_work;	/* it is found on connections that work: that one goes on is no regret */
 };
 REGISTRY(detector);
@@ -76,6 +77,8 @@ struct shape {
 /* Who sent the statement that opened the transaction, or else who connected. */
 struct culprit {
 	bool at_connect;
+	uint32_t tries;		/* so far, if it is worth another one; 0: it is not */
+	uint64_t tried_ns;	/* when the last one ended */
 	uint32_t tid;
 	char thread[16];
 	uint64_t goroutine;	/* 0: none */

@@ -63,17 +63,34 @@ static int open_ring(struct events *e)
 	return r ? log_err(r, "cannot wait for records") : 0;
 }
 
-static int map_slots(struct events *e, uint32_t slots)
+static size_t table_bytes(uint32_t slots, size_t each)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
-	size_t bytes = (slots * sizeof(struct slot) + page - 1) / page * page;
-	void *p = mmap(NULL, bytes, PROT_READ, MAP_SHARED, bpf_map__fd(e->bpf->maps.slots), 0);
 
-	if (p == MAP_FAILED)
-		return log_err(-errno, "cannot map the table of connections");
-	e->slots = p;
-	e->slots_bytes = bytes;
+	return (slots * each + page - 1) / page * page;
+}
+
+/* NULL when it cannot be mapped. */
+static const void *map_table(const struct bpf_map *map, uint32_t slots, size_t each)
+{
+	void *p = mmap(NULL, table_bytes(slots, each), PROT_READ, MAP_SHARED, bpf_map__fd(map), 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
+static void unmap_table(const void *table, uint32_t slots, size_t each)
+{
+	if (table)
+		(void)munmap((void *)table, table_bytes(slots, each));
+}
+
+static int map_slots(struct events *e, uint32_t slots)
+{
 	e->slot_count = slots;
+	e->slots = map_table(e->bpf->maps.slots, slots, sizeof(struct slot));
+	e->marks = map_table(e->bpf->maps.marks, slots, sizeof(struct mark));
+	if (!e->slots || !e->marks)
+		return log_err(-errno, "cannot map the table of connections");
 	return 0;
 }
 
@@ -125,8 +142,8 @@ void events_close(struct events *e)
 		return;
 	ring_buffer__free(e->ring);
 	events_probe_close(e);
-	if (e->slots)
-		(void)munmap((void *)e->slots, e->slots_bytes);
+	unmap_table(e->slots, e->slot_count, sizeof(struct slot));
+	unmap_table(e->marks, e->slot_count, sizeof(struct mark));
 	events_unix_close(e);
 	plimsoll_bpf__destroy(e->bpf);
 	cleanup_close(&e->epoll);
@@ -222,6 +239,18 @@ enum statement_known events_statement(const struct events *e, uint32_t index, ui
 	ret->cut = ret->len == kept.copied && kept.copied < kept.size;
 	memcpy(ret->bytes, kept.bytes, ret->len);
 	return STATEMENT_TEXT;
+}
+
+/* A request on its way may make it untrue in the same moment; then the next answer is another's. */
+bool events_is_last(const struct events *e, uint32_t index)
+{
+	return index < e->slot_count && e->slots[index].phase == PHASE_READY &&
+	       e->marks[index].upto == e->slots[index].tx_msg;
+}
+
+bool events_is_sender(const struct events *e, uint32_t index)
+{
+	return index < e->slot_count && e->marks[index].sent_last;
 }
 
 bool events_snapshot(const struct events *e, uint32_t index, uint32_t gen, enum deed deed,

@@ -79,12 +79,21 @@ struct statement_text {
 enum statement_known events_statement(const struct events *e, uint32_t index, uint32_t gen,
 				      enum statement_which which, struct statement_text *ret);
 
+/*
+ * Outside of a transaction: whether the last statement of the connection in that slot is
+ * the one that was kept.
+ */
+bool events_is_last(const struct events *e, uint32_t index);
+
 /* Who did what to a connection. */
 enum deed {
-	DEED_SENT,	/* the statement that opened the transaction; with TIER_ALL the last one */
+	DEED_SENT,	/* the statement that opened the transaction, or else the last one */
 	DEED_CONNECTED,
 	DEED_MAX
 };
+
+/* Whether what was kept of DEED_SENT is about what was sent last, or its transaction. */
+bool events_is_sender(const struct events *e, uint32_t index);
 
 /* False when nothing was kept of it. */
 bool events_snapshot(const struct events *e, uint32_t index, uint32_t gen, enum deed deed,

@@ -83,6 +83,7 @@ struct sock {
 	u8 sk_shutdown;
 	struct sk_buff_head sk_receive_queue;
 	refcount_t sk_wmem_alloc;
+	int sk_sndbuf;
 	struct pid *sk_peer_pid;
 	int sk_err_soft;
 	struct socket *sk_socket;

@@ -49,6 +49,27 @@ def named(b, driver):
     true(SOURCE[driver] in shown, f"plimsoll leaks names the place: {shown}")
 
 
+@tap.test("of many that leak at once each names its code", limit=90)
+def crowd(b):
+    pg = shared.get()
+    d = daemon.Daemon(b, evidence("transactions"))
+    apps = {}
+    for n in range(24):
+        app = client.Client(b, pg, ("libpq", "lib/pq", "pgx")[n % 3])
+        apps[app.pid] = app
+    for row, app in enumerate(apps.values(), 1):
+        app.leak(row)
+
+    def nameless():
+        found = {f["pid"]: f for f in d.leaks() if f["pid"] in apps}
+        own = {pid: [s for s in f["stack"] or [] if s["application"]] for pid, f in found.items()}
+        return [app.driver for pid, app in apps.items()
+                if not any((s["file"] or "").endswith(SOURCE[app.driver]) and s["line"]
+                           for s in own.get(pid, []))]
+
+    tap.wait_for(lambda: not nameless(), 40, "each to be named", pause=0.5)
+
+
 LANGUAGE = {"libpq": "native", "lib/pq": "go", "pgx": "go", "psycopg2": "python",
             "node-postgres": "node"}
 

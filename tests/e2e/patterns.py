@@ -5,13 +5,16 @@ import os
 import signal
 import socket
 import struct
+import subprocess
 import threading
 import time
 
 import psycopg2
+import pymysql
 from psycopg2 import extensions
 
-from lib import client, daemon, server, tap
+from lib import client, daemon, pooler, server, tap
+from lib.mariadb import MariaDB
 from lib.postgres import Postgres
 from lib.tap import same, true
 
@@ -206,6 +209,129 @@ def cancelled(b):
     same((kinds(again), kinds(idle)), ([], []), "a retry, and one at rest")
     left.rollback()
     tap.wait_for(lambda: not kinds(left), 2, "the finding to be taken back")
+
+
+@tap.test("a statement killed by its client, its transaction left open, is cancelled", limit=60)
+def killed(b):
+    my = MariaDB()
+    b.later(my.close)
+    d = daemon.Daemon(b, CONFIG)
+
+    def connect():
+        return pymysql.connect(host="127.0.0.1", port=my.port, user="app", database="shop",
+                               password=server.PASSWORD, autocommit=True)
+
+    def ask(c, sql):
+        try:
+            c.cursor().execute(sql)
+        except pymysql.Error as e:
+            same(e.args[0], 1317, "the error of one that was killed")
+
+    left, again, killer = connect(), connect(), connect()
+    for c in (left, again):
+        c.cursor().execute("begin")
+    threads = [threading.Thread(target=ask, args=(c, "select sleep(30)"), daemon=True)
+               for c in (left, again)]
+    for t in threads:
+        t.start()
+
+    def conn_of(c):
+        return d.conn_of(os.getpid(), c.thread_id())
+
+    for c in (left, again):
+        tap.wait_for(lambda c=c: (conn_of(c) or {}).get("activity") == "busy", 3, "the statement")
+    for c in (left, again):
+        killer.cursor().execute(f"KILL QUERY {c.thread_id()}")
+    for t in threads:
+        t.join(5)
+    again.cursor().execute("select 1")
+
+    def kinds(c):
+        return sorted({f["kind"] for f in found_on(d, conn_of(c)["local"])
+                       if f["state"] == "confirmed"})
+
+    tap.wait_for(lambda: kinds(left) == ["cancelled"], 6, "the one that is left open")
+    same(conn_of(left)["activity"], "idle-in-txn", "its transaction is still open")
+    same(kinds(again), [], "one that went on")
+    left.rollback()
+    tap.wait_for(lambda: not kinds(left), 2, "the finding to be taken back")
+
+
+class Program(client.Client):
+    """One of the truth set's: it says {} when it is ready, and what it leaks when it does."""
+
+    def __init__(self, b, where, driver, mode):
+        command, more = client.truth_of(driver)
+        self.driver = f"{driver} {mode}"
+        self.process = self.spawn(command + [mode], where.env(TRUTH_GRACE="2", **more))
+        self.pid = self.process.pid
+        self._buffer = b""
+        b.later(self.kill)
+        same(self._read(20).line, "{}", "its word")
+        self.send("")
+
+    def spawn(self, command, env):
+        return subprocess.Popen(command, env=env, bufsize=0, stdin=subprocess.PIPE,
+                                stdout=subprocess.PIPE, start_new_session=True,
+                                preexec_fn=tap.die_with_parent)
+
+    def kill(self):
+        """With all its children."""
+        os.killpg(self.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def family(self):
+        with open(f"/proc/{self.pid}/task/{self.pid}/children", encoding="ascii") as f:
+            return {self.pid, *map(int, f.read().split())}
+
+
+def found_in(d, pids):
+    return [f for f in d.leaks() if f["pid"] in pids]
+
+
+@tap.test("sessions of SQLAlchemy that are never closed are held, and name their script", limit=60)
+def sessions(b):
+    d = daemon.Daemon(b, CONFIG)
+    app = Program(b, shared.get(), "sqlalchemy", "held")
+    found = tap.wait_for(lambda: len(of(d, app, "held")) >= 3 and of(d, app, "held"), 15,
+                         "three to be held")
+    tap.wait_for(lambda: all(f["stack"] for f in of(d, app, "held")), 5, "who sent it")
+    for f in of(d, app, "held"):
+        same([s["file"].split("/")[-1] for s in f["stack"] if s["application"]],
+             ["truth_sqlalchemy.py"], "the application's frame")
+        true(f["sql"].startswith("select"), f"the statement: {f['sql']}")
+    pool = d.ask("pools", f"pid={app.pid}")[0]
+    true(pool["in_use"] >= len(found), f"what is held is in use: {pool}")
+    same(pool["open"], pool["in_use"] + pool["idle"], "and nothing is counted twice")
+
+
+@tap.test("what is healthy behind and before pgbouncer is not found", limit=60)
+def pooled(b):
+    between = pooler.Pooler(b, shared.get(), "transaction")
+    d = daemon.Daemon(b, CONFIG)
+    apps = [Program(b, between, "psycopg2", mode) for mode in ("busy", "steps", "ping")]
+    apps.append(Program(b, between, "libpq", "busy"))
+    pids = {app.pid for app in apps} | {between.pid}
+    end = time.monotonic() + 12
+    while time.monotonic() < end:
+        same([(f["pid"], f["kind"], f["evidence"]) for f in found_in(d, pids)], [], "findings")
+        time.sleep(0.2)
+    listed = {c["pid"] for c in d.conns()}
+    true(pids <= listed, f"both sides of it are seen: {pids - listed}")
+
+
+@tap.test("a pre-forking server is not found, whoever of it connects", limit=60,
+          each=("psycopg2", "libpq"))
+def preforking(b, driver):
+    d = daemon.Daemon(b, CONFIG + "  shared: { grace: 2s }\n")
+    app = Program(b, shared.get(), driver, "prefork")
+    tap.wait_for(lambda: len({c["pid"] for c in d.conns()} & app.family()) > 1, 10,
+                 "its children to connect")
+    end = time.monotonic() + 10
+    while time.monotonic() < end:
+        found = found_in(d, app.family())
+        same([(f["pid"], f["kind"], f["evidence"]) for f in found], [], "findings")
+        time.sleep(0.2)
 
 
 tap.main(shared)

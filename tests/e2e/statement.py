@@ -43,18 +43,45 @@ def trace(b):
     true(CANARY not in str(f), "the rest of the comment")
 
 
-@tap.test("outside a transaction no statement is kept")
-def outside(b):
+def last_sql(d, app):
+    return d.conn_of(app.pid)["sql"]
+
+
+@tap.test("outside a transaction the last statement is shown, whoever asks rarely",
+          each=client.DRIVERS)
+def outside(b, driver):
     pg = shared.get()
     d = daemon.Daemon(b, daemon.config_observe("500ms"))
-    app = client.Client(b, pg, "psycopg2")
-    app.must("query select 1")
-    same(d.conn_of(app.pid)["sql"], None, "sql before")
+    app = client.Client(b, pg, driver)
+    for column in ("id", "balance"):
+        app.must(f"query select {column} from account where '{CANARY}' = '7'")
+        tap.wait_for(lambda: last_sql(d, app) == f"select {column} from account where ? = ?", 2,
+                     "the statement")
     app.must("begin")
     app.must("query select 2")
-    same(d.conn_of(app.pid)["sql"], "select ?", "sql inside")
+    tap.wait_for(lambda: last_sql(d, app) == "select ?", 2, "what is asked in a transaction")
     app.must("commit")
-    same(d.conn_of(app.pid)["sql"], None, "sql after")
+    same(last_sql(d, app), "select ?", "its end tells less than what it ends")
+    for _ in range(300):     # more at once than are looked at
+        app.send("query select 3")
+    for _ in range(300):
+        true(app.answer().ok, "one of many")
+    same(last_sql(d, app), None, "after many more")
+
+
+@tap.test("without evidence no statement is kept outside a transaction")
+def spared(b):
+    pg = shared.get()
+    d = daemon.Daemon(b, "evidence: off\n" + daemon.config_observe("500ms"))
+    app = client.Client(b, pg, "psycopg2")
+    app.must("query select 1")
+    same(last_sql(d, app), None, "sql before")
+    app.must("begin")
+    app.must("query select 2")
+    same(last_sql(d, app), "select ?", "sql inside")
+    app.must("commit")
+    app.must("query select 1")
+    same(last_sql(d, app), None, "sql after")
 
 
 @tap.test("a statement longer than what is kept is cut between tokens")

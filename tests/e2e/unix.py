@@ -226,4 +226,21 @@ class Both:
         shared_mysql.close()
 
 
+@tap.test("an answer that nobody reads is found, and one that is read slowly is not")
+def unread(b):
+    d = started(b, "detectors: { unread: { grace: 2s } }\n")
+    pg = shared.get()
+    app, slow = (client.Client(b, pg, "libpq", PGHOST=pg.dir) for _ in range(2))
+    ids = {a.pid: tap.wait_for(lambda a=a: d.conn_of(a.pid), 3, "the connection")["id"]
+           for a in (app, slow)}
+    app.must("abandon select repeat('x', 1000) from generate_series(1, 20000)")
+    slow.must("query select pg_sleep(5)")
+    f = tap.wait_for(lambda: [f for f in d.confirmed(app.pid) if f["kind"] == "unread"], 8,
+                     "the answer that is left")[0]
+    same((f["conn"], f["sql"]), (ids[app.pid], "select repeat(?) from generate_series(?)"), "what")
+    true("the server waits" in f["evidence"], f["evidence"])
+    same(d.conn_of(app.pid)["activity"], "unread", "what it does")
+    same(d.confirmed(slow.pid), [], "of one that waited for its answer")
+
+
 tap.main(Both())

@@ -114,6 +114,9 @@ static void a_limit_shows_where_all_are_in_use(void **state)
 	assert_int_equal(advise_guess(&d, NOW_NS).max_open, 0);
 	d.full_s = 1;
 	assert_int_equal(advise_guess(&d, NOW_NS).max_open, 20);
+	d.open_max = 1;
+	assert_int_equal(advise_guess(&d, NOW_NS).max_open, 0);
+	d.open_max = 20;
 	d.since_ns = NOW_NS - 10 * NS_PER_S + 1;
 	assert_int_equal(advise_guess(&d, NOW_NS).max_open, 0);
 }

@@ -489,6 +489,23 @@ static void latency_is_round_trip_and_time_busy(void **state)
 	assert_int_equal(demand_of(w, 0)->in_use_max, 1);
 }
 
+static void all_that_are_forgotten_are_no_limit(void **state)
+{
+	struct world *w = *state;
+	struct slot a = add(w, 0, 1, 'T');
+
+	(void)add(w, 1, 1, 'T');
+	levels_update(&w->levels, &w->conns, START);
+	a.queries = 1;
+	(void)conns_apply_slot(&w->conns, 0, &a);
+	levels_update(&w->levels, &w->conns, START + NS_PER_S);
+	assert_int_equal(demand_of(w, 0)->in_use_max, 2);
+	assert_float_equal(demand_of(w, 0)->full_s, 1, 1e-9);
+	/* In use they stay, and nobody asks anything. */
+	levels_update(&w->levels, &w->conns, START + 9 * NS_PER_S);
+	assert_float_equal(demand_of(w, 0)->full_s, 1, 1e-9);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -514,6 +531,7 @@ int main(void)
 		TEST(a_slot_used_again_unseen_is_one_connection),
 		TEST(queries_are_counted_to_the_last_one),
 		TEST(latency_is_round_trip_and_time_busy),
+		TEST(all_that_are_forgotten_are_no_limit),
 	};
 
 	return cmocka_run_group_tests_name("level", tests, NULL, NULL);

@@ -54,7 +54,8 @@ struct guess advise_guess(const struct demand *d, uint64_t now_ns)
 	bool seen = elapsed_ns(d->since_ns, now_ns) >= SEEN_LEAST_NS;
 
 	return (struct guess){
-		.max_open = seen && d->full_s >= PLATEAU_S ? d->open_max : 0,
+		/* One connection is no pool that stands at its limit. */
+		.max_open = seen && d->full_s >= PLATEAU_S && d->open_max > 1 ? d->open_max : 0,
 		.max_idle = is_churning(d) ? d->idle_max : 0,
 		.unlimited_life = d->oldest_ns > (LIFE_S + LIFE_S / 10) * NS_PER_S,
 	};

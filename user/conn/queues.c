@@ -140,6 +140,9 @@ bool conn_answer_is_unread(const struct conn *c)
 	case ACTIVITY_IDLE:
 	case ACTIVITY_IDLE_IN_TXN:
 	case ACTIVITY_FAILED_TXN:
+		/* Of a Unix socket the answer's end is heard when it is read. */
+		if (conn_is_unix(c))
+			return false;
 		return c->protocol->wire != WIRE_POSTGRESQL ||
 		       c->view.unread > (uint32_t)c->rx_bytes - c->answered;
 	default:

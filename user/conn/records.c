@@ -75,10 +75,13 @@ static void apply_cancel(struct conns *t, const struct rec_cancel *r)
 	struct addr server = { .port = r->rport };
 
 	memcpy(server.ip, r->raddr, sizeof(server.ip));
-	conns_for_each(t, c)
-		if (c->backend_pid == r->backend_pid && c->pid == r->tgid &&
-		    addr_equal(&c->remote, &server))
-			c->cancelled_ns = r->hdr.ts_ns;
+	conns_for_each(t, c) {
+		if (c->backend_pid != r->backend_pid || c->pid != r->tgid ||
+		    !addr_equal(&c->remote, &server))
+			continue;
+		c->cancelled_ns = r->hdr.ts_ns;
+		c->cancelled_queries = c->queries;
+	}
 }
 
 void conns_apply_record(struct conns *t, const struct rec_hdr *rec, size_t len)

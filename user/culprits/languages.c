@@ -113,7 +113,7 @@ static void finish(struct languages *l, size_t i)
 
 static void begin(struct languages *l, size_t i)
 {
-	for (uint32_t n = 0; n < l->count && !l->lookups[i]; n++) {
+	for (uint32_t n = 0; n < l->count && !l->lookups[i] && symbols_have_room(l->symbols); n++) {
 		struct process *p = &l->table[n];
 
 		if (p->asked)

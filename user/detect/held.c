@@ -115,5 +115,6 @@ static const struct detector held = {
 	.params = params,
 	.conf_size = sizeof(struct conf),
 	.check = check,
+	.borrowed = true,
 };
 REGISTER(detector, held);

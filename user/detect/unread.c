@@ -44,8 +44,9 @@ static bool check(const struct conn *c, const struct pool *p, const struct detec
 		return false;
 	ret->since_ns = c->view.unread_ns;
 	ret->confidence = c->said == ACTIVITY_BUSY ? 1.0 : 0.9;
-	(void)snprintf(ret->why, sizeof(ret->why), "%u bytes of an answer unread for %.1f s%s",
-		       c->view.unread, ns_to_s(lain_ns(c, now_ns)),
+	(void)snprintf(ret->why, sizeof(ret->why), "%u %s of an answer unread for %.1f s%s",
+		       c->view.unread, conn_is_unix(c) ? "pieces" : "bytes",
+		       ns_to_s(lain_ns(c, now_ns)),
 		       c->said == ACTIVITY_BUSY ? ", the server waits to send more" : "");
 	return true;
 }

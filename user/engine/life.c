@@ -110,7 +110,7 @@ static int open_events(struct engine *e)
 	int r = events_open(&e->events, &opt, engine_on_record, e);
 
 	if (!r)
-		r = culprits_new(e->events, opt.tier, &e->culprits);
+		r = culprits_new(e->events, &e->culprits);
 	if (!r && opt.tier != TIER_OFF)
 		r = libraries_new(e->events, e->config.evidence.handles, &e->libraries);
 	if (!r)

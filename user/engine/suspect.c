@@ -30,7 +30,10 @@ void engine_shape(const struct engine *e, const struct conn *c, enum statement_w
 	enum statement_known known;
 
 	*ret = (struct shape){ 0 };
-	if (!e->events || !c->protocol || (!c->txn_ns && !c->tls))
+	if (!e->events || !c->protocol)
+		return;
+	if (!c->txn_ns && !c->tls &&
+	    (which != STATEMENT_LAST || !events_is_last(e->events, c->slot)))
 		return;
 	known = events_statement(e->events, c->slot, c->gen, which, &raw);
 	ret->note = known_words[known];

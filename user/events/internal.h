@@ -23,8 +23,8 @@ struct events {
 	} hearing;
 	struct ring_buffer *ring;
 	const struct slot *slots;	/* the kernel's, mapped for reading */
+	const struct mark *marks;	/* likewise */
 	uint32_t slot_count;
-	size_t slots_bytes;
 	int epoll, pace;		/* ring and pacing timer behind one descriptor */
 	unsigned int quiet_rounds;
 	int delivered;			/* records in this drain */

@@ -111,6 +111,7 @@ static struct plimsoll_bpf *open_sized(const struct events *e, const struct even
 	(void)bpf_map__set_max_entries(bpf->maps.free_slots, opt->slots);
 	(void)bpf_map__set_max_entries(bpf->maps.statements, 2 * opt->slots);
 	(void)bpf_map__set_max_entries(bpf->maps.prepared_notes, opt->slots);
+	(void)bpf_map__set_max_entries(bpf->maps.marks, opt->slots);
 	events_probe_prepare(e, bpf);
 	return bpf;
 }

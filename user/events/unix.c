@@ -34,6 +34,7 @@ static int share(const struct plimsoll_bpf *from, struct unix_bpf *to)
 		{ to->maps.ring, from->maps.ring },
 		{ to->maps.counters, from->maps.counters },
 		{ to->maps.statements, from->maps.statements },
+		{ to->maps.marks, from->maps.marks },
 		{ to->maps.prepared, from->maps.prepared },
 		{ to->maps.prepared_notes, from->maps.prepared_notes },
 		{ to->maps.connects, from->maps.connects },

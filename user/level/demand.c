@@ -38,8 +38,10 @@ void demand_look(struct demand *d, const struct pool *p, uint64_t now_ns)
 {
 	double since_s = ns_to_s(elapsed_ns(d->looked_ns, now_ns));
 	double second_s = ns_to_s(elapsed_ns(d->second_ns, now_ns));
+	bool answered = d->queries != d->looked_queries;
 
 	d->looks++;
+	d->looked_queries = d->queries;
 	d->looked_ns = now_ns;
 	d->seen_s += since_s;
 	d->busy_s += p->busy * since_s;
@@ -49,7 +51,8 @@ void demand_look(struct demand *d, const struct pool *p, uint64_t now_ns)
 	d->open_max = most(d->open_max, p->open);
 	d->in_use_max = most(d->in_use_max, p->in_use);
 	d->idle_max = most(d->idle_max, p->idle);
-	if (p->open == d->open_max && p->in_use == p->open)
+	/* Where nothing is asked any more all of them may be forgotten, which is no limit. */
+	if (p->open == d->open_max && p->in_use == p->open && (p->busy || answered))
 		d->full_s += since_s;
 	if (second_s < 1)
 		return;

@@ -25,7 +25,8 @@ struct demand {
 	uint64_t rtt_n, rtt_us;
 
 	uint32_t open_max, in_use_max, idle_max;
-	double full_s;		/* how long all of open_max were in use at once */
+	double full_s;		/* how long all of open_max were in use at once, and at work */
+	uint64_t looked_queries;	/* at the last look */
 	uint64_t ended;		/* connections seen to end */
 	uint64_t ended_young;	/* of these, within DEMAND_YOUNG_NS of their opening */
 	uint64_t oldest_ns;	/* greatest age of any, a lower bound */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@
 
 #include "lib/cleanup.h"
 #include "lib/helper.h"
+#include "lib/proc.h"
 
 #define OUT_OF_THE_WAY 200 /* no prepare() arranges that many */
 #define PATIENCE_MS    50  /* what a killed process needs, on a busy host */
@@ -91,6 +93,17 @@ bool helper_stop(struct helper *h)
 	(void)kill(h->pid, SIGKILL);
 	(void)poll(&end, 1, PATIENCE_MS);
 	return helper_gone(h->pid);
+}
+
+uint64_t helper_starved_ns(const struct helper *h)
+{
+	char path[40], times[96];
+	uint64_t starved_ns;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/schedstat", h->pid);
+	if (proc_read(path, times, sizeof(times)) || sscanf(times, "%*u %" SCNu64, &starved_ns) != 1)
+		return 0;
+	return starved_ns;
 }
 
 int helper_beside_us(const char *name, char *out, size_t out_size)

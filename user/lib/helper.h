@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #define HELPER_REQUEST_MAX 65536 /* what a pipe takes with nobody reading */
@@ -29,6 +30,9 @@ int helper_start(const char *path, const void *request, size_t size, int (*prepa
 /* Ends it.  False when it does not go at once (it waits for a disk): helper_gone() then. */
 bool helper_stop(struct helper *h);
 bool helper_gone(pid_t pid);
+
+/* How long it was ready to run and had no processor, as far as is known. */
+uint64_t helper_starved_ns(const struct helper *h);
 
 /* Path of the program `name` beside our own; 0, -ENOENT or -ENAMETOOLONG. */
 int helper_beside_us(const char *name, char *out, size_t out_size);

@@ -178,6 +178,11 @@ const struct frame *lookup_frames(const struct lookup *l, size_t *ret_n)
 	return l->frames;
 }
 
+bool lookup_is_whole(const struct lookup *l)
+{
+	return !l->cut_short;
+}
+
 const char *lookup_language(const struct lookup *l)
 {
 	const struct want *exe = &l->wants[l->n];

@@ -3,9 +3,10 @@
  * Code addresses of another process -> function, file and line.
  *
  * The files it has mapped are opened here, and read only in a process of their own
- * without privileges (user/symbols.c), within 3 s.  Whatever goes wrong there,
- * every address still gets its module and offset.  What was found is remembered per
- * version of the file: a stack seen before costs no process.
+ * without privileges (user/symbols.c), within 3 s,
+ * not counting what it waits for a processor.  Whatever goes wrong there, every
+ * address still gets its module and offset.  What was found is remembered per version
+ * of the file: a stack seen before costs no process.
  */
 #ifndef PLIMSOLL_SYMBOLS_H
 #define PLIMSOLL_SYMBOLS_H
@@ -104,6 +105,15 @@ int lookup_fd(const struct lookup *l);
 
 /* True when all is known that ever will be.  Call it also now and then: it keeps the deadline. */
 bool lookup_step(struct lookup *l);
+
+/*
+ * After that.  False: no reader could be had, or it was ended, so that the same
+ * question may find more in a minute.
+ */
+bool lookup_is_whole(const struct lookup *l);
+
+/* Whether a look-up begun now would have a reader: only so many are at work at once. */
+bool symbols_have_room(struct symbols *s);
 
 /*
  * After that.  One frame for each address, and for a python process the script

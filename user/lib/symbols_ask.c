@@ -20,6 +20,8 @@
 #define NOTES_VALID_NS (60 * NS_PER_S) /* of code made at run time */
 #define FILE_MAX_BYTES (1ULL << 30)
 
+#define PATIENCE_NS (20 * NS_PER_S) /* on however busy a host */
+
 struct lookup *lookup_new(struct symbols *s, uint32_t pid)
 {
 	struct lookup *l = calloc(1, sizeof(*l));
@@ -42,6 +44,7 @@ void lookup_stop(struct lookup *l)
 	if (!l->running)
 		return;
 	l->running = false;
+	l->starved_ns += helper_starved_ns(&l->helper);
 	s->running--;
 	if (helper_stop(&l->helper))
 		return;
@@ -51,6 +54,17 @@ void lookup_stop(struct lookup *l)
 			return;
 		}
 	}
+}
+
+bool lookup_is_late(const struct lookup *l, uint64_t deadline_ns)
+{
+	uint64_t spent_ns = clock_now_ns() - l->started_ns, starved_ns = l->starved_ns;
+
+	if (spent_ns < deadline_ns)
+		return false;
+	if (l->running)
+		starved_ns += helper_starved_ns(&l->helper);
+	return spent_ns >= PATIENCE_NS || spent_ns >= deadline_ns + starved_ns;
 }
 
 void lookup_free(struct lookup *l)
@@ -116,6 +130,7 @@ static void blame(struct lookup *l)
 	uint32_t file = l->wants[l->asked[l->answered]].file;
 	uint64_t until_ns = clock_now_ns() + LEFT_ALONE_NS;
 
+	l->cut_short = true;
 	for (uint32_t q = l->answered; q < l->asked_count; q++) {
 		const struct want *w = &l->wants[l->asked[q]];
 
@@ -194,8 +209,6 @@ static void finish(struct lookup *l)
 
 bool lookup_step(struct lookup *l)
 {
-	bool over = clock_now_ns() - l->started_ns >= DEADLINE_NS;
-
 	if (l->asks_go)
 		return lookup_take_go(l);
 	if (l->following) {
@@ -212,7 +225,7 @@ bool lookup_step(struct lookup *l)
 
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n < 0 && errno == EAGAIN && !over)
+		if (n < 0 && errno == EAGAIN && !lookup_is_late(l, DEADLINE_NS))
 			return false;
 		if (n <= 0)
 			break;
@@ -280,6 +293,7 @@ static uint32_t choose_questions(struct lookup *l, struct symbols_request *reque
 				continue;
 			a = symbols_cache_get(l->symbols->cache, &w->place, l->started_ns);
 			if (a) {
+				l->cut_short |= !a->read;
 				fill(l, i, a);
 				continue;
 			}
@@ -297,7 +311,7 @@ static uint32_t choose_questions(struct lookup *l, struct symbols_request *reque
 	return files;
 }
 
-static bool has_room(struct symbols *s)
+bool symbols_have_room(struct symbols *s)
 {
 	uint32_t busy = s->running;
 
@@ -313,9 +327,13 @@ bool lookup_run(struct lookup *l, const void *request, size_t size)
 {
 	struct symbols *s = l->symbols;
 
-	if (!s->helper[0] || access(s->helper, X_OK) || !has_room(s) ||
-	    helper_start(s->helper, request, size, lookup_open_files, l, &l->helper) < 0)
+	if (!s->helper[0] || access(s->helper, X_OK))
 		return false;
+	if (!symbols_have_room(s) ||
+	    helper_start(s->helper, request, size, lookup_open_files, l, &l->helper) < 0) {
+		l->cut_short = true;
+		return false;
+	}
 	l->running = true;
 	s->running++;
 	return true;

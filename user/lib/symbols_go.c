@@ -76,7 +76,7 @@ bool lookup_take_go(struct lookup *l)
 
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n < 0 && errno == EAGAIN && clock_now_ns() - l->started_ns < DEADLINE_NS)
+		if (n < 0 && errno == EAGAIN && !lookup_is_late(l, DEADLINE_NS))
 			return false;
 		if (n > 0)
 			l->said_go_have += (size_t)n;

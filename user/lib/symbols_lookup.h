@@ -56,6 +56,8 @@ struct lookup {
 
 	struct helper helper;
 	bool running;
+	bool cut_short;	     /* no reader could be had, or it was ended */
+	uint64_t starved_ns; /* of earlier readers: ready to run, without a processor */
 	bool following;	  /* it is asked for the addresses first */
 	bool followed;	  /* it was */
 	uint64_t address; /* the part of the next one that has come */
@@ -105,6 +107,9 @@ void lookup_ask(struct lookup *l);
 /* Starts the reader with a request, if there is one and not too many are at work. */
 bool lookup_run(struct lookup *l, const void *request, size_t size);
 void lookup_stop(struct lookup *l);
+
+/* Whether it has taken that long, less the time that the reader only waited for a processor. */
+bool lookup_is_late(const struct lookup *l, uint64_t deadline_ns);
 
 /* Of lib/symbols_stack.c: true when the stack is followed to its end. */
 bool lookup_follow(struct lookup *l);

@@ -34,8 +34,11 @@ static uint32_t choose_files(struct lookup *l)
 		struct symbols_place place = frame_information(f);
 
 		f->number = -1;
-		if (f->kind == SYMBOLS_ELF && !lookup_why_not(l, f) &&
-		    !symbols_cache_get(l->symbols->cache, &place, l->started_ns))
+		if (f->kind != SYMBOLS_ELF || lookup_why_not(l, f))
+			continue;
+		if (symbols_cache_get(l->symbols->cache, &place, l->started_ns))
+			l->cut_short = true;
+		else
 			f->number = (int)n++;
 	}
 	return n;
@@ -97,6 +100,7 @@ static void blame(struct lookup *l)
 	static const struct symbols_answer nothing;
 	uint64_t last = l->addrs[l->n - 1] - (l->n > 1);
 
+	l->cut_short = true;
 	for (uint32_t i = 0; i < l->held_count; i++) {
 		const struct held_mapping *h = &l->held[i];
 		struct symbols_place place;
@@ -140,7 +144,7 @@ bool lookup_follow(struct lookup *l)
 
 	while (p == MORE)
 		p = read_address(l);
-	if (p == LATER && clock_now_ns() - l->started_ns < DEADLINE_NS)
+	if (p == LATER && !lookup_is_late(l, DEADLINE_NS))
 		return false;
 	if (p != END && l->n)
 		blame(l);
