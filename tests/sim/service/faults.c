@@ -83,6 +83,7 @@ static void loss(void)
 	struct endpoint *e = any_endpoint();
 
 	e->lossy_until_ns = sim_now_ns + chance_skewed(MINUTE, 1);
+	e->overcome_ns = e->lossy_until_ns + 2 * MINUTE;
 	look_closely(sim_now_ns, sim_now_ns + 5 * NS_PER_S);
 	socks_for_each(s)
 	{
@@ -126,6 +127,7 @@ static void on_records_back(void *who, uint64_t tag)
 	(void)who;
 	(void)tag;
 	kernel_lose_records(0);
+	judge_lost_pools();
 }
 
 static void records(void)

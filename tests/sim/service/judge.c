@@ -188,6 +188,12 @@ void judge_lost_sight(void)
 		leaks[i].hidden |= !leaks[i].over;
 }
 
+void judge_lost_pools(void)
+{
+	for (size_t i = 0; i < leak_count; i++)
+		leaks[i].hidden |= !leaks[i].over && !leaks[i].cookie;
+}
+
 /* ---- findings */
 
 /* Of several that look like one from outside, the one that leaks. */
@@ -259,7 +265,7 @@ static void judge_confirmed(const struct finding *f)
 
 	if (l && strcmp(l->kind, f->detector->name) == 0) {
 		note_confirmed(l, score);
-	} else if (l || (p && p->leak) || (!p && has_leaked(f->conn.pid))) {
+	} else if (l || (!s && p && p->leak) || (!p && has_leaked(f->conn.pid))) {
 		score->also++;
 	} else if (is_so(f->detector->name, s)) {
 		score->faults++;

@@ -40,8 +40,9 @@ void judge_pool_leak(const char *kind, struct client_pool *p);
 void judge_evident(struct leak *leak);
 void judge_over(struct leak *leak);
 
-/* Facts about all that is under way were lost. */
+/* Facts about all that is under way were lost; or about what pools do. */
 void judge_lost_sight(void);
+void judge_lost_pools(void);
 
 void judge_finding(const struct finding *f);
 int judge_intent(const struct repair *r);

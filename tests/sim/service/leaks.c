@@ -14,6 +14,7 @@
 
 #define TRIES		200
 #define KERNEL_GIVES_UP (924 * NS_PER_S) /* after fifteen retransmissions */
+#define LAG_NS		(250 * NS_PER_MS) /* from wanting one to dialling it */
 #define EVIDENT		5 /* connections lost one after another before a pattern must be seen */
 
 struct leak_kind {
@@ -28,15 +29,20 @@ static bool is_fit(const struct client_pool *p)
 	       p->endpoint->refuses_until_ns < sim_now_ns && !p->leak && !p->work;
 }
 
-/* A connection that somebody has in hands, and whose conversation can be followed. */
+/* Somebody has it in hands, and its conversation can be followed. */
+static bool is_at_work(const struct link *l)
+{
+	return l->state == LINK_LENT && !l->leak && l->resumes_ns < sim_now_ns &&
+	       l->sock->slot.phase == PHASE_READY && !l->sock->lost_ns && l->sock->named;
+}
+
 static struct link *pick(void)
 {
 	for (int i = 0; i < TRIES; i++) {
 		struct client_pool *p = pools_any();
 		struct link *l = &p->links[chance_below(POOL_LINKS)];
 
-		if (l->state == LINK_LENT && is_fit(p) && l->sock->slot.phase == PHASE_READY &&
-		    !l->sock->lost_ns && l->sock->named)
+		if (is_fit(p) && is_at_work(l))
 			return l;
 	}
 	return NULL;
@@ -155,7 +161,10 @@ static void on_give_up(void *who, uint64_t gen)
 		pool_drop(l);
 }
 
-/* A request that the net swallows, and all after it. */
+/*
+ * A request that the net swallows, and all after it.  Where as much was lost within the hour
+ * and then came through, that is no sign of an end: it need not be told.
+ */
 static bool half_dead(const char *kind)
 {
 	struct link *l = pick();
@@ -167,7 +176,9 @@ static bool half_dead(const char *kind)
 	l->sock->cut_ns = sim_now_ns;
 	l->sock->unacked = 100;
 	happen_at(sim_now_ns + KERNEL_GIVES_UP, on_give_up, l, l->gen);
-	return leave(l, kind);
+	(void)leave(l, kind);
+	l->leak->hidden = sim_now_ns < l->pool->endpoint->overcome_ns + HOUR;
+	return true;
 }
 
 /* After a fork parent and child both ask, for as long as the job lasts. */
@@ -186,14 +197,26 @@ static bool shared(const char *kind)
 
 /* ---- of a pool that loses connections, one after another */
 
-/* A pool that dials when it has none, and uses what it dials. */
+/* Of two pools to the same database nobody can tell from outside which one it is. */
+static bool is_alone(const struct client_pool *p)
+{
+	for (size_t n = 0; n < pools_count(); n++)
+		if (pools_get(n)->first == p)
+			return false;
+	return !p->first;
+}
+
+/*
+ * A pool that dials when it has none, and uses what it dials.  What a pooler loses is lost by
+ * its clients, and there it shows.
+ */
 static struct client_pool *pick_pool(void)
 {
 	for (int i = 0; i < TRIES; i++) {
 		struct client_pool *p = pools_any();
 
 		if (is_fit(p) && p->max_open >= 20 && !p->keepalive_ns && !p->min_idle &&
-		    !p->first && !p->any && p->every_ns &&
+		    is_alone(p) && !p->any && !p->family->pooler && p->every_ns &&
 		    elapsed_ns(p->started_ns, sim_now_ns) > HOUR)
 			return p;
 	}
@@ -221,10 +244,11 @@ void pool_lost(struct link *l)
 	struct client_pool *p = l->pool;
 
 	pool_leak(l);
+	kernel_rest(l->sock, 'I', sim_now_ns, sim_now_ns, 0);
 	l->leak = p->leak;
 	p->lost++;
 	/* Dialled when the one lost before lay idle: now it shows. */
-	if (l->opened_ns > p->lost_ns) {
+	if (l->telling && l->dialled_ns > p->lost_ns + LAG_NS) {
 		p->lost_ns = sim_now_ns;
 		p->lost_open[p->chain++ % 8] = p->open;
 	}
