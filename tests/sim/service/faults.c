@@ -30,6 +30,7 @@ static void lose_all(struct endpoint *e, double later)
 		for (size_t i = 0; p->endpoint == e && i < POOL_LINKS; i++)
 			if (p->links[i].state != LINK_NONE)
 				pool_lose(&p->links[i], chance(later));
+		pool_breaks_off(p, e);
 	}
 }
 
@@ -127,12 +128,13 @@ static void on_records_back(void *who, uint64_t tag)
 	(void)who;
 	(void)tag;
 	kernel_lose_records(0);
-	judge_lost_pools();
+	judge_is_blind(false);
 }
 
 static void records(void)
 {
 	kernel_lose_records(0.5);
+	judge_is_blind(true);
 	happen_at(sim_now_ns + chance_exp(5 * MINUTE), on_records_back, NULL, 0);
 }
 

@@ -40,9 +40,11 @@ void judge_pool_leak(const char *kind, struct client_pool *p);
 void judge_evident(struct leak *leak);
 void judge_over(struct leak *leak);
 
-/* Facts about all that is under way were lost; or about what pools do. */
+/* Facts about all that is under way were lost. */
 void judge_lost_sight(void);
-void judge_lost_pools(void);
+
+/* From now on facts about what pools do are lost, or are not any more. */
+void judge_is_blind(bool blind);
 
 void judge_finding(const struct finding *f);
 int judge_intent(const struct repair *r);

@@ -15,6 +15,7 @@
 #define TRIES		200
 #define KERNEL_GIVES_UP (924 * NS_PER_S) /* after fifteen retransmissions */
 #define LAG_NS		(250 * NS_PER_MS) /* from wanting one to dialling it */
+#define MOST_FORGOTTEN	40
 #define EVIDENT		5 /* connections lost one after another before a pattern must be seen */
 
 struct leak_kind {
@@ -239,6 +240,15 @@ static void begin_on_pool(struct client_pool *p, const char *kind)
 		  p, p->gen);
 }
 
+/* Lost ones that only take the place of others do not show from outside. */
+static void lengthen(struct client_pool *p)
+{
+	p->lost_ns = sim_now_ns;
+	p->lost_open[p->chain++ % 8] = p->open;
+	if (p->chain > EVIDENT && p->open >= p->lost_open[(p->chain - 1 - EVIDENT) % 8] + EVIDENT)
+		judge_evident(p->leak);
+}
+
 void pool_lost(struct link *l)
 {
 	struct client_pool *p = l->pool;
@@ -248,13 +258,8 @@ void pool_lost(struct link *l)
 	l->leak = p->leak;
 	p->lost++;
 	/* Dialled when the one lost before lay idle: now it shows. */
-	if (l->telling && l->dialled_ns > p->lost_ns + LAG_NS) {
-		p->lost_ns = sim_now_ns;
-		p->lost_open[p->chain++ % 8] = p->open;
-	}
-	/* Lost ones that only take the place of others do not show from outside. */
-	if (p->chain > EVIDENT && p->open >= p->lost_open[(p->chain - 1 - EVIDENT) % 8] + EVIDENT)
-		judge_evident(p->leak);
+	if (l->telling && l->dialled_ns > p->lost_ns + LAG_NS)
+		lengthen(p);
 }
 
 /* A path through the program that forgets to give back. */
@@ -269,30 +274,35 @@ static bool held(const char *kind)
 	return true;
 }
 
-/* Dials, and does nothing with it. */
+/*
+ * Dials, and does nothing with it.  It shows where the pool grows by it; in one that
+ * shrinks meanwhile it looks like a reserve that is renewed.
+ */
 static void on_forgotten(void *who, uint64_t gen)
 {
 	struct client_pool *p = who;
 	struct link *l = NULL;
 
-	if (p->gen != gen || !p->leak || p->lost == 12)
+	if (p->gen != gen || !p->leak || p->lost == MOST_FORGOTTEN)
 		return;
 	if (!p->process->frozen_ns)
 		l = pool_dial(p, false);
 	if (l) {
 		l->leak = p->leak;
 		l->forgotten = true;
-		if (++p->lost >= EVIDENT)
-			judge_evident(p->leak);
+		p->lost++;
+		if (l->telling)
+			lengthen(p);
 	}
 	happen_at(sim_now_ns + chance_between(3, 40) * NS_PER_S, on_forgotten, p, gen);
 }
 
+/* Where the pool itself says what it has lent, its word comes sooner: held. */
 static bool unused(const char *kind)
 {
 	struct client_pool *p = pick_pool();
 
-	if (!p)
+	if (!p || p->tells)
 		return false;
 	begin_on_pool(p, kind);
 	p->words.setup = 0;
@@ -300,7 +310,7 @@ static bool unused(const char *kind)
 	return true;
 }
 
-/* Connects in a loop, asks once, and forgets. */
+/* Borrows in a loop, or connects, asks once, and forgets. */
 static void on_loop(void *who, uint64_t gen)
 {
 	struct client_pool *p = who;
@@ -308,8 +318,9 @@ static void on_loop(void *who, uint64_t gen)
 
 	if (p->gen != gen || !p->leak || p->open >= p->max_open + 80)
 		return;
-	l = pool_dial(p, true);
-	if (l)
+	if (p->idle_count)
+		pool_want(p);
+	else if ((l = pool_dial(p, true)))
 		l->leak = p->leak;
 	happen_at(sim_now_ns + chance_between(100, 300) * NS_PER_MS, on_loop, p, gen);
 }

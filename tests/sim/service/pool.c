@@ -523,6 +523,12 @@ static void on_heal(void *who, uint64_t tag)
 	}
 }
 
+void pool_breaks_off(struct client_pool *p, const struct endpoint *e)
+{
+	if (p->endpoint == e && p->leak)
+		p->leak->hidden = true;
+}
+
 void pools_cut(struct endpoint *e, uint64_t until_ns)
 {
 	if (e->cut_ns)
@@ -530,5 +536,7 @@ void pools_cut(struct endpoint *e, uint64_t until_ns)
 	pools_show();
 	e->cut_ns = sim_now_ns;
 	e->heal_ns = until_ns;
+	for (size_t n = 0; n < pools_count(); n++)
+		pool_breaks_off(pools_get(n), e);
 	happen_at(until_ns, on_heal, e, 0);
 }

@@ -153,6 +153,9 @@ void pool_lost(struct link *l);
 void pools_show(void);
 void pool_show(struct link *l);
 
+/* What shows only by what `p` does to `e` over time need not show in time any more. */
+void pool_breaks_off(struct client_pool *p, const struct endpoint *e);
+
 /* The net lets nothing pass to `e`, or does so again. */
 void pools_cut(struct endpoint *e, uint64_t until_ns);
 
