@@ -79,12 +79,29 @@ static void partition(void)
 	pools_cut(any_endpoint(), sim_now_ns + lasts_ns);
 }
 
+/* What was lost was sent again by now, and came through. */
+static void on_calm(void *who, uint64_t tag)
+{
+	const struct endpoint *e = who;
+
+	(void)tag;
+	if (e->cut_ns)
+		return;
+	socks_for_each(s)
+	{
+		if (s->endpoint == e && s->retransmits && s->link && s->link->state == LINK_LENT &&
+		    s->link->resumes_ns < sim_now_ns)
+			kernel_trickle(s, 0, sim_now_ns);
+	}
+}
+
 static void loss(void)
 {
 	struct endpoint *e = any_endpoint();
 
 	e->lossy_until_ns = sim_now_ns + chance_skewed(MINUTE, 1);
 	e->overcome_ns = e->lossy_until_ns + 2 * MINUTE;
+	happen_at(e->lossy_until_ns, on_calm, e, 0);
 	look_closely(sim_now_ns, sim_now_ns + 5 * NS_PER_S);
 	socks_for_each(s)
 	{

@@ -33,7 +33,8 @@ static bool is_fit(const struct client_pool *p)
 /* Somebody has it in hands, and its conversation can be followed. */
 static bool is_at_work(const struct link *l)
 {
-	return l->state == LINK_LENT && !l->leak && l->resumes_ns < sim_now_ns &&
+	return l->state == LINK_LENT && !l->leak && !l->sock->unacked &&
+	       l->resumes_ns < sim_now_ns &&
 	       l->sock->slot.phase == PHASE_READY && !l->sock->lost_ns && l->sock->named;
 }
 
