@@ -251,7 +251,7 @@ static void move_span(struct history *h, uint64_t now_ns)
 		h->span = span - OPEN_SPANS;
 	while (h->span < span) {
 		h->span++;
-		h->open[h->span % OPEN_SPANS] = 0;
+		h->open[h->span % OPEN_SPANS] = h->open_last;
 		h->thrown[h->span % THROWN_SPANS] = (struct thrown){ 0 };
 	}
 }
@@ -334,12 +334,22 @@ void history_take(struct history *h, struct past *past, struct conn *c, uint64_t
 	note_new(h, c, now_ns);
 }
 
+static void note_open(struct history *h, uint64_t span, int32_t open)
+{
+	uint16_t *most = &h->open[span % OPEN_SPANS];
+
+	if (span + OPEN_SPANS > h->span && span <= h->span && open > *most)
+		*most = open < UINT16_MAX ? (uint16_t)open : UINT16_MAX;
+}
+
 void history_end(struct history *h, uint32_t open)
 {
-	uint16_t *most = &h->open[h->span % OPEN_SPANS];
+	const struct balance *b = &h->balance;
 
-	if (open > *most)
-		*most = open < UINT16_MAX ? (uint16_t)open : UINT16_MAX;
+	h->open_last = open < UINT16_MAX ? (uint16_t)open : UINT16_MAX;
+	note_open(h, h->span, h->open_last);
+	for (uint32_t i = 0; h->stepped && i < b->count; i++)
+		note_open(h, b->step[i].ns / SPAN_NS, b->step[i].open);
 }
 
 void history_ended(struct history *h, const struct past *past, const struct ended *e,

@@ -82,6 +82,7 @@ struct history {
 
 	uint64_t span;		/* the newest, of SPAN_S seconds */
 	uint16_t open[OPEN_SPANS];	/* the most that were open in it */
+	uint16_t open_last;	/* at the last look */
 	struct thrown thrown[THROWN_SPANS];
 };
 

@@ -100,7 +100,7 @@ static void loss(void)
 	struct endpoint *e = any_endpoint();
 
 	e->lossy_until_ns = sim_now_ns + chance_skewed(MINUTE, 1);
-	e->overcome_ns = e->lossy_until_ns + 2 * MINUTE;
+	judge_overcame(e, e->lossy_until_ns + 2 * MINUTE);
 	happen_at(e->lossy_until_ns, on_calm, e, 0);
 	look_closely(sim_now_ns, sim_now_ns + 5 * NS_PER_S);
 	socks_for_each(s)

@@ -190,6 +190,14 @@ void judge_lost_sight(void)
 		leaks[i].hidden |= !leaks[i].over;
 }
 
+void judge_overcame(struct endpoint *e, uint64_t until_ns)
+{
+	e->overcome_ns = until_ns;
+	for (size_t i = 0; i < leak_count; i++)
+		leaks[i].hidden |= !leaks[i].over && leaks[i].pool->endpoint == e &&
+				   strcmp(leaks[i].kind, "half-dead") == 0;
+}
+
 void judge_is_blind(bool now)
 {
 	blind = now;

@@ -514,7 +514,7 @@ static void on_heal(void *who, uint64_t tag)
 
 	(void)tag;
 	e->cut_ns = 0;
-	e->overcome_ns = sim_now_ns + 2 * MINUTE;
+	judge_overcame(e, sim_now_ns + 2 * MINUTE);
 	for (size_t n = 0; n < pools_count(); n++) {
 		struct client_pool *p = pools_get(n);
 
