@@ -21,6 +21,22 @@ static struct endpoint *any_endpoint(void)
 	return network_endpoint(chance_below(ENDPOINTS));
 }
 
+/* Somebody's deadline passes: the statement is cancelled, and the connection given back. */
+static void deadline(void)
+{
+	struct client_pool *p = pools_any();
+	struct link *l = &p->links[chance_below(POOL_LINKS)];
+
+	if (l->state != LINK_LENT || l->leak || l->resumes_ns > sim_now_ns ||
+	    p->process->frozen_ns || p->endpoint->cut_ns)
+		return;
+	if (chance(0.2))
+		look_closely(sim_now_ns, sim_now_ns + 2 * NS_PER_S);
+	pool_show(l);
+	(void)kernel_cancel(l->sock);
+	pool_give(l);
+}
+
 /* Every connection to a server; `later` of them are noticed when they are used. */
 static void lose_all(struct endpoint *e, double later)
 {
@@ -171,7 +187,7 @@ static const struct fault faults[] = {
 	{ "attention", 3, attention }, { "burst", 60, burst },	      { "crash", 0.5, crash },
 	{ "deploy", 20, deploy },      { "failover", 0.5, failover }, { "freeze", 6, freeze },
 	{ "loss", 8, loss },	       { "partition", 4, partition }, { "records", 1, records },
-	{ "restart", 0.7, restart },   { "farewell", 1, farewell },
+	{ "restart", 0.7, restart },   { "farewell", 1, farewell },   { "deadline", 200, deadline },
 };
 
 static void on_fault(void *who, uint64_t tag)

@@ -155,6 +155,28 @@ static bool stuck(const char *kind)
 	return true;
 }
 
+/*
+ * Its deadline passes: the server goes on all the same, or what has failed is not rolled back.
+ * Somebody looked since it was let in: else its number at the server is not known.
+ */
+static bool cancelled(const char *kind)
+{
+	struct link *l = pick();
+
+	if (!l || l->pool->endpoint->wire != WIRE_POSTGRESQL || !l->sock->slot.backend_pid ||
+	    elapsed_ns(l->opened_ns, sim_now_ns) < MINUTE)
+		return false;
+	pool_leak(l);
+	kernel_busy(l->sock, sim_now_ns);
+	if (!kernel_cancel(l->sock)) {
+		pool_drop(l);
+		return false;
+	}
+	if (chance(0.5))
+		kernel_rest(l->sock, 'E', sim_now_ns, sim_now_ns + NS_PER_MS, sim_now_ns);
+	return leave(l, kind);
+}
+
 static void on_give_up(void *who, uint64_t gen)
 {
 	struct link *l = who;
@@ -378,6 +400,7 @@ static const struct leak_kind kinds[] = {
 	{ "unread", 0.5, unread },	   { "half-dead", 0.5, half_dead },
 	{ "shared", 0.5, shared },	   { "held", 0.06, held },
 	{ "unused", 0.06, unused },	   { "growth", 0.06, growth },
+	{ "cancelled", 0.5, cancelled },
 	{ "stuck", 0.5, stuck },	   { "churn", 0.06, churn },
 };
 
