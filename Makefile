@@ -134,13 +134,14 @@ CLIENT_LIB := -lpq
 clients: $(CLIENTS:%.c=$(B)/%) $(addprefix $(B)/tests/e2e/clients/,leak_mariadb_static leak_go \
 	pool_go pool_go_stripped pool_go_pie truth_go LeakJdbc.class TruthHikari.class \
 	node/node_modules/mysql2)
-$(B)/tests/e2e/clients/%: tests/e2e/clients/%.c | $(B)/.setup
+CLIENT_HEADERS := $(wildcard tests/e2e/clients/*.h)
+$(B)/tests/e2e/clients/%: tests/e2e/clients/%.c $(CLIENT_HEADERS) | $(B)/.setup
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -I/usr/include/postgresql $(WARN) -O2 -g $< \
 		$(CLIENT_LIB) -lpthread -o $@
 $(addprefix $(B)/tests/e2e/clients/,leak_mariadb truth_libmariadb): CLIENT_LIB := -lmariadb
-$(B)/tests/e2e/clients/leak_mariadb_static: tests/e2e/clients/leak_mariadb.c | $(B)/.setup
+$(B)/tests/e2e/clients/leak_mariadb_static: tests/e2e/clients/leak_mariadb.c $(CLIENT_HEADERS) | $(B)/.setup
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE $(WARN) -O2 -g $< -Wl,-Bstatic -lmariadb -Wl,-Bdynamic \
@@ -227,6 +228,12 @@ truth: $(B)/.setup
 	$(Q)$(MAKE) --no-print-directory all clients
 	$(Q)MINUTES=$(MINUTES) /usr/bin/python3 tests/e2e/truth.py --build $(B)
 
+# Debian's own kernels, emulated: KERNEL=6.12 for one of them, ONLY=netem for some suites.
+vm: $(B)/.setup
+	$(Q)scripts/setup.sh tests/vm/packages
+	$(Q)$(MAKE) --no-print-directory all clients
+	$(Q)tests/vm/run.sh -k "$(ONLY)" $(KERNEL)
+
 demo: $(B)/.setup
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)scripts/demo.sh
@@ -242,7 +249,7 @@ clean:
 FORCE:
 .PHONY: all setup tests clients check canaries fuzz sim demo bench clean FORCE
 
-.PHONY: all setup tests clients check canaries fuzz truth demo bench clean FORCE
+.PHONY: all setup tests clients check canaries fuzz truth vm demo bench clean FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 -include $(patsubst %.o,%.d,$(call obj,$(SOURCES) $(UNIT) $(SIM) $(SERVICE)) $(patsubst bpf/%.c,$(B)/bpf/%.o,$(BPF) $(BPFUNIX)))

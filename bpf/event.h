@@ -205,6 +205,7 @@ enum rec_type {
 	REC_GO_HANDLE = 8,	/* struct rec_go_handle */
 	REC_OPAQUE = 9,		/* struct rec_hdr: encrypted or compressed from here on */
 	REC_PATH = 10,		/* struct rec_path */
+	REC_DIALLED = 11,	/* struct rec_path: who would have to be heard from here on */
 	REC_CANCEL = 16,	/* struct rec_cancel */
 	REC_LISTEN = 17,	/* struct rec_hdr: it waits for notifications from here on */
 	REC_DATABASE = 20,	/* struct rec_startup: the command that changed it; empty: not known */
@@ -324,6 +325,8 @@ struct shared {
 	__u64 clock_offset_ns;	/* CLOCK_MONOTONIC less jiffies, set anew now and then */
 	__u64 page_offset_base;	/* where all memory is mapped, and the page array: */
 	__u64 vmemmap_base;	/* how sent bytes are found (bpf/sent.bpf.h) */
+	__u32 unix_ends;	/* connections through Unix sockets that are followed */
+	__u32 unix_heard;	/* 1: what is said on Unix sockets is heard */
 };
 
 /* Every fact that is lost has a counter: enum, name and help come from this list. */

@@ -1,88 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Who sent the statement: evidence, for when a leak has to be explained.
- *
- * One hook, tp_btf/sock_send_length (6.3): at the end of every send, in the
- * sender's own context.  Attached only when the configuration asks for evidence;
- * it costs every message of the host about 60 ns, one that may open a transaction
- * 150 ns more, and one whose stack is taken about 400.  The stack is copied, not
- * walked: libraries are built without frame pointers, and user space unwinds it by
- * their tables.
+ * Who sent the statement, where Unix sockets' hook cannot be: there it is one with theirs
+ * (bpf/unix/), since each program costs every message of the host.
  */
-#include "slot.bpf.h"
-#include "sent.bpf.h"
-#include "snapshot.bpf.h"
-
-#define WORD_AT 5	/* both protocols have the text there, but PostgreSQL's Parse a name first */
-#define OPENING 12	/* bytes that show the first word */
-
-#define CALL_WRITE  1	/* x86's numbers */
-#define CALL_SENDTO 44
-
-/* What was sent on a Unix socket lies where the system call says; that it is not plain is rare. */
-static __always_inline bool read_argument(struct buffer *b)
-{
-#ifdef __TARGET_ARCH_x86
-	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf());
-
-	return (regs->orig_ax == CALL_SENDTO || regs->orig_ax == CALL_WRITE) &&
-	       !bpf_probe_read_user(b->bytes, OPENING, (void *)regs->si);
-#else
-	return false;
-#endif
-}
-
-static __always_inline bool read_opening(const struct sock *sk, struct buffer *b, __u32 sent)
-{
-	if (sk->__sk_common.skc_family == AF_UNIX)
-		return read_argument(b);
-	return read_last(address_of(sk), sent, OPENING) >= OPENING - 2;
-}
-
-/* BEGIN or START TRANSACTION, in any case, or a comment that may hide one. */
-static __always_inline bool opens(const struct sock *sk, __u32 sent)
-{
-	struct buffer *b = own_buffer();
-	__u32 word;
-
-	if (!b || !read_opening(sk, b, sent))
-		return true;	/* not to be read: rather one too many */
-	word = *(__u32 *)(b->bytes + WORD_AT);
-	if (b->bytes[0] == 'P' && b->bytes[WORD_AT] == 0)
-		word = *(__u32 *)(b->bytes + WORD_AT + 1);
-	if ((__u8)word == '/')
-		return true;
-	word |= 0x20202020;
-	return word == 0x69676562 /* begi */ || word == 0x72617473 /* star */;
-}
-
-/* Where MySQL's autocommit is off, no word says it. */
-static __always_inline bool is_manual(const struct slot *s)
-{
-	return s->protocol == WIRE_MYSQL && s->my.caps & MYSQL_MANUAL;
-}
-
-/* Before anything is read, what is known says whether it may be worth it. */
-static __always_inline bool is_wanted(const struct sock *sk, const struct slot *s, __u32 sent)
-{
-	if (s->phase != PHASE_READY)
-		return false;
-	if (cfg_evidence == TIER_ALL)
-		return true;
-	return s->status == 'I' && (is_manual(s) || opens(sk, sent));
-}
+#include "evidence.bpf.h"
 
 SEC("tp_btf/sock_send_length")
 int BPF_PROG(on_send, struct sock *sk, int ret, int flags)
 {
-	struct slot *s;
-	__u32 index;
-
-	if (ret <= 0)
-		return 0;
-	s = slot_of(sk, false, &index);
-	if (!s || !is_wanted(sk, s, ret))
-		return 0;
-	take_snapshot(&snapshots, index, s->gen, COUNT_SNAPSHOT_LOST);
+	if (ret > 0)
+		note_sender(sk, ret);
 	return 0;
 }

@@ -141,7 +141,11 @@ for life in "--seed 1 --days 2 --conns 400 --leaks none" "--seed 2 --days 1 --co
 	[ -n "$sanitized" ] && [ -d tests/sim/service ] || continue
 	run 120 "tests/sim/service $life" "$san/tests/sim/service/service" $life
 done
+for t in tests/e2e/alone_*.py; do
+	run 120 "$t" /usr/bin/python3 "$t" --build $normal
+done
 for t in tests/e2e/*.py; do
+	[[ $t = tests/e2e/alone_* ]] && continue
 	beside 400 "$t" /usr/bin/python3 "$t" --build $normal
 done
 [ -z "$sanitized" ] || beside 300 "tests/e2e/soak.py (ASan)" /usr/bin/python3 tests/e2e/soak.py --build $san

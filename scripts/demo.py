@@ -15,7 +15,8 @@ import tempfile
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
 sys.path.insert(0, os.path.join(ROOT, "tests/e2e"))
-from lib import server, tap  # noqa: E402
+from lib import tap  # noqa: E402
+from lib.postgres import Postgres  # noqa: E402
 
 BUILD = os.path.join(ROOT, sys.argv[1])
 CONFIG = """\
@@ -101,7 +102,7 @@ class Demo:
 
 def play(demo):
     tell("1. A PostgreSQL of our own, and plimsolld beside it with one rule:")
-    demo.pg = server.Postgres()
+    demo.pg = Postgres()
     c = demo.pg.admin()
     c.cursor().execute("create table stock (item text primary key, pieces int);"
                        "create table orders (customer text, item text);"

@@ -1,12 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Installs what scripts/packages lists and this machine lacks, from the machine's
-# own package sources.  Starts no service and creates no database cluster.
+# Installs what scripts/packages (or another list) names and this machine lacks, from the
+# machine's own package sources.  Starts no service and creates no database cluster.
+# usage: setup.sh [LIST]
 set -eu
 cd "$(dirname "$0")/.."
 unpacked=build/node
 
-wanted=$(sed 's/#.*//' scripts/packages | tr -s ' \t\n' ' ')
+wanted=$(sed 's/#.*//' "${1:-scripts/packages}" | tr -s ' \t\n' ' ')
 
 # One call for all of them: 30 ms where one each would be a second.
 # shellcheck disable=SC2086

@@ -67,6 +67,7 @@ static void refresh(struct engine *e, uint64_t now_ns)
 		return;
 	(void)engine_drain(e);
 	engine_tick(e, now_ns);
+	(void)engine_drain(e);	/* of what the look saw begin, the name comes a moment later */
 }
 
 static const struct question *find_question(const char *method)

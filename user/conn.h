@@ -39,6 +39,18 @@ enum stage {
 	STAGE_MAX
 };
 
+/* The kernel's states of a TCP socket, as its slot has them: those that anybody asks about. */
+enum tcp_state {
+	TCP_STATE_ESTABLISHED = 1,
+	TCP_STATE_FIN_WAIT1 = 4,
+	TCP_STATE_FIN_WAIT2 = 5,
+	TCP_STATE_TIME_WAIT = 6,
+	TCP_STATE_CLOSE = 7,
+	TCP_STATE_CLOSE_WAIT = 8,
+	TCP_STATE_LAST_ACK = 9,
+	TCP_STATE_CLOSING = 11,
+};
+
 /* How we know what the connection speaks. */
 enum evidence {
 	EVIDENCE_NONE,
@@ -103,6 +115,7 @@ struct sock_view {
 	uint32_t error;		/* what the network said of them: an errno, or 0 */
 	bool held;		/* none of them has left this host, though there is room */
 	bool lossy;		/* on this path as much was lost before, and came through */
+	bool alive;		/* others on this path heard of the server since it stalled */
 };
 
 struct conn {
@@ -137,7 +150,7 @@ struct conn {
 	bool adopted;		/* ages are lower bounds */
 	bool uncertain;		/* facts were lost: report, never repair */
 	uint8_t phase;		/* enum phase */
-	uint8_t tcp_state;
+	uint8_t tcp_state;	/* enum tcp_state */
 	uint8_t status;		/* the last ready mark, as in the slot */
 	uint32_t answered;	/* rx_bytes behind it, low half; PostgreSQL only */
 	bool replicates;	/* it streams the server's log */
@@ -221,14 +234,17 @@ struct local_server {
 
 #define LOCAL_SERVERS 64
 
-/* An endpoint on the way to which bytes were lost again and again, and then came through. */
-struct lossy_path {
+/* The way to an endpoint, on which something was sent again and again. */
+struct path {
+	bool used;
 	uint32_t netns;
 	struct addr remote;
-	uint64_t overcome_ns;	/* when they last did */
+	uint64_t overcome_ns;	/* when it came through at last; 0: it never did */
+	uint64_t heard_ns;	/* when anything was heard from there, as of `asked_ns` */
+	uint64_t asked_ns;
 };
 
-#define LOSSY_PATHS 64
+#define PATHS 64
 
 /* Indexed by the kernel's slot number. */
 struct conns {
@@ -239,7 +255,7 @@ struct conns {
 	struct index endpoints;	/* work space of conns_guess_protocols() */
 	struct local_server servers[LOCAL_SERVERS];
 	uint32_t server_count;
-	struct lossy_path lossy[LOSSY_PATHS];
+	struct path paths[PATHS];
 	uint32_t capacity;
 	uint64_t walked_ns;	/* when the last walk over the queues began */
 	uint32_t viewed;	/* connections in which it found something */

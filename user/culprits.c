@@ -79,6 +79,12 @@ static struct inquest *free_place(struct culprits *c)
 	return NULL;
 }
 
+/* None while probes are being put: whoever forks then, or looks into a process, may hang. */
+static struct inquest *place_now(struct culprits *c)
+{
+	return events_is_probing(c->events) ? NULL : free_place(c);
+}
+
 static bool is_wanted(const struct culprits *c, const struct finding *f)
 {
 	for (size_t i = 0; i < UNDER_WAY; i++)
@@ -121,7 +127,7 @@ void culprits_want(struct culprits *c, struct finding *f)
 		(void)strncpy(f->language, culprits_language(c, &f->conn), sizeof(f->language) - 1);
 	if (f->culprit || finding_is_of_pool(f) || is_wanted(c, f))
 		return;
-	q = free_place(c);
+	q = place_now(c);
 	if (!q)
 		return;
 	if (!was_sent(c, &f->conn) || !was_kept(c, &f->conn, DEED_SENT)) {
@@ -189,6 +195,8 @@ static void hand_over(struct culprits *c, struct detect *d, const struct inquest
 
 void culprits_step(struct culprits *c, struct detect *d, const struct levels *l)
 {
+	if (events_is_probing(c->events))
+		return;
 	languages_step(c->languages, l);
 	for (size_t i = 0; i < UNDER_WAY; i++) {
 		struct inquest *q = &c->inquests[i];
@@ -236,7 +244,7 @@ const struct culprit *culprits_of(struct culprits *c, const struct conn *conn, e
 	p = find_portrait(c, conn, deed);
 	if (p)
 		return p->who;
-	q = is_asked(c, conn, deed) ? NULL : free_place(c);
+	q = is_asked(c, conn, deed) ? NULL : place_now(c);
 	if (q && !begin(c, q, conn, deed)) {
 		hang(c, q);
 		p = find_portrait(c, conn, deed);

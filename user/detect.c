@@ -15,8 +15,6 @@
 #include "detect.h"
 #include "lib/cleanup.h"
 
-#define TCP_STATE_ESTABLISHED 1
-
 static const char *const state_names[] = { "suspect", "confirmed", "retracted", "mended" };
 _Static_assert(ARRAY_SIZE(state_names) == FINDING_STATE_MAX, "every state has a name");
 

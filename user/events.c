@@ -32,12 +32,14 @@ static int on_record(void *arg, void *data, size_t len)
 		return 0;
 	if (e->testing)
 		events_selftest_record(e, rec, len);
+	else if (rec->type == REC_DIALLED && len >= sizeof(struct rec_path))
+		events_unix_dialled(e, (const struct rec_path *)rec);
 	else
 		e->record(rec, len, e->arg);
 	return 0;
 }
 
-static int watch(struct events *e, int fd)
+int events_wait_for(struct events *e, int fd)
 {
 	struct epoll_event ev = { .events = EPOLLIN, .data.fd = fd };
 
@@ -55,9 +57,9 @@ static int open_ring(struct events *e)
 	e->pace = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	if (e->epoll < 0 || e->pace < 0)
 		return log_err(-errno, "cannot wait for records");
-	r = watch(e, ring_buffer__epoll_fd(e->ring));
+	r = events_wait_for(e, ring_buffer__epoll_fd(e->ring));
 	if (!r)
-		r = watch(e, e->pace);
+		r = events_wait_for(e, e->pace);
 	return r ? log_err(r, "cannot wait for records") : 0;
 }
 
@@ -104,6 +106,8 @@ int events_open(struct events **ret, const struct events_options *opt, record_fn
 		r = map_slots(e, opt->slots);
 	if (!r)
 		r = open_ring(e);
+	if (!r && events_probe_open(e))
+		r = log_err(-errno, "cannot start the process that puts probes");
 	if (r) {
 		events_close(e);
 		return r;
@@ -120,8 +124,7 @@ void events_close(struct events *e)
 	if (!e)
 		return;
 	ring_buffer__free(e->ring);
-	for (uint32_t n = 0; e->bpf && n < EVENTS_PROBES; n++)
-		events_unprobe(e, n);
+	events_probe_close(e);
 	if (e->slots)
 		(void)munmap((void *)e->slots, e->slots_bytes);
 	events_unix_close(e);
@@ -149,6 +152,7 @@ int events_drain(struct events *e)
 	int r;
 
 	(void)!read(e->pace, &ticks, sizeof(ticks));
+	events_probe_step(e);
 	e->delivered = 0;
 	r = ring_buffer__consume(e->ring);
 	if (r < 0)

@@ -102,17 +102,55 @@ void events_look_over(struct events *e);
 /* What the kernel says of one Unix socket.  0, -ENOENT when it is closed, -EOPNOTSUPP. */
 int events_ask_unix(const struct events *e, uint64_t cookie, struct unix_question *ret);
 
+enum probe_kind {
+	PROBE_GO,	/* Go's (*DB).conn: tells where a pool is (REC_GO_HANDLE) */
+	PROBE_ENTRY,	/* of a library's function; the cookie says which (enum library_call) */
+	PROBE_RETURN,
+	PROBE_KINDS
+};
+
+struct probe_place {
+	uint64_t offset;	/* in the file */
+	uint64_t cookie;
+	enum probe_kind kind;
+};
+
+#define PROBE_PLACES 64
+
 /*
- * Watches functions of a library: entry probes at the `n` offsets in the file that `pin`
- * names, in every process that has it mapped, now or later; what each means (enum
- * library_call) is its cookie.  CALL_RESULT_RETURN ones are probes on return.  The watch
- * lasts until *ret is closed (events_unwatch()).  0 or -errno; -EOPNOTSUPP: no evidence is
- * taken, or the kernel is older than 6.6.
+ * Probes at `n` places (PROBE_PLACES at most) of the file that `pin` names, in every process
+ * that has it mapped, now or later, until events_unprobe().  Nobody waits for them: they
+ * are put and taken away beside us.  0 or -errno when there is no room.
+ */
+struct probes;
+int events_probe(struct events *e, int pin, const struct probe_place *places, uint32_t n,
+		 struct probes **ret);
+void events_unprobe(struct probes *p);
+
+/*
+ * 0: they are there; -EINPROGRESS: not yet; else why the kernel does not take them
+ * (-EOPNOTSUPP: no such program is loaded, or the kernel is too old for it).
+ */
+int events_probe_result(const struct probes *p);
+
+/*
+ * Whether some are being put or taken away just now.  Meanwhile fork() and whoever looks into
+ * a process's mappings may have to wait until the kernel is done with it.
+ */
+bool events_is_probing(const struct events *e);
+
+/* Waits for `ms` at most until that is over.  False when it is not. */
+bool events_await_probes(struct events *e, int ms);
+
+/*
+ * Watches functions of a library: probes of PROBE_ENTRY and PROBE_RETURN, whose sayings
+ * are then tied to connections.  As events_probe(); -EOPNOTSUPP: no evidence is taken.
  */
 struct watch;
-int events_watch(struct events *e, int pin, const uint64_t *offsets, const uint64_t *calls,
-		 size_t n, struct watch **ret);
+int events_watch(struct events *e, int pin, const struct probe_place *places, uint32_t n,
+		 struct watch **ret);
 void events_unwatch(struct watch *w);
+int events_watch_result(const struct watch *w);
 
 /* What a process was handed by the libraries that are watched; false: by none. */
 bool events_handles(const struct events *e, uint32_t pid, struct handle_counts *ret);
@@ -123,19 +161,11 @@ int events_holders(struct events *e, uint64_t cookie, holder_fn fn, void *arg);
 
 /* Every connection that is quiet and has something unread or unacknowledged.  0 or -errno. */
 int events_queues(struct events *e, queues_fn fn, void *arg);
-/*
- * Entry probes that tell where Go programs keep their pools (REC_GO_HANDLE), one for each
- * file: `n` is the caller's number for it, below EVENTS_PROBES, `pin` any descriptor
- * of it, `offset` the function's place in it.  0, or -errno; -EOPNOTSUPP: not here.
- */
-#define EVENTS_PROBES 256
-int events_probe(struct events *e, uint32_t n, int pin, uint64_t offset);
-void events_unprobe(struct events *e, uint32_t n);
-
 /* Told again when it is hit again: what lay there is gone. */
 void events_forget_handle(struct events *e, uint32_t pid, uint32_t start_ticks, uint64_t address);
 
-/* How often the probes of number `n` were hit, in all. */
+/* How often the probes of PROBE_GO with the cookie `n`, below GO_PROBES, were hit, in all. */
+#define GO_PROBES 256
 uint64_t events_probe_hits(const struct events *e, uint32_t n);
 
 /*

@@ -2,7 +2,9 @@
 /*
  * Once a second there is a round: the processes that have connections are gone
  * through, each sql.DB of theirs is read (gopools/watch.c), and what they say is held against
- * what is seen (gopools/match.c).  A process whose numbers agree needs no probe.
+ * what is seen (gopools/match.c).  A process whose numbers do not agree has its memory
+ * searched for more of them (gopools/search.c); only when that is too large is there a
+ * probe.
  */
 #include <errno.h>
 #include <signal.h>
@@ -12,9 +14,7 @@
 #include <unistd.h>
 
 #include "gopools.h"
-#include "gopools/files.h"
-#include "gopools/match.h"
-#include "gopools/watch.h"
+#include "gopools/state.h"
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/proc.h"
@@ -23,55 +23,6 @@
 #define LOOK_NS		(200 * NS_PER_MS) /* after new connections: whose are they? */
 #define VALID_NS	(3 * NS_PER_S)	/* what was agreed on, while it cannot be read anew */
 #define BANNED_NS	(60 * NS_PER_S) /* whose memory kept the reader waiting */
-#define ROUNDS_APART	3		/* disagreeing, until a probe is worth it */
-#define PROCESSES_MAX	4096
-#define NONE		UINT32_MAX
-
-struct process {
-	uint32_t pid, start_ticks; /* pid 0: free */
-	uint32_t file;		   /* GO_FILE_NONE: not known yet */
-	int pidfd;		   /* of those that have pools; else -1 */
-	uint32_t first;		   /* of its connections, as g->next; for one round */
-	uint32_t conns;
-	uint32_t handles, first_handle; /* how many, and the first, as handle.next */
-	uint32_t apart; /* rounds in which its pools did not account for its connections */
-	uint64_t agreed_ns, banned_ns;
-	struct match_word *words; /* NULL: none were ever known */
-	uint32_t word_count;
-};
-
-/* Its number is that of what is watched. */
-struct handle {
-	struct process *process; /* NULL: free */
-	uint32_t next;		 /* of the same process */
-	uint8_t number;		 /* in a match, from 1 */
-	struct home home;
-};
-
-/* A connection that was seen free in a handle is its own for as long as both live. */
-struct member {
-	uint64_t cookie;
-	uint32_t handle; /* or NONE: an outsider, as long as no other handle is found */
-};
-
-struct gopools {
-	struct events *events;
-	struct conns *conns;
-	struct go_files files;
-	struct watch *watch;
-	struct process processes[PROCESSES_MAX];
-	uint32_t high; /* none at or above it */
-	struct index by_pid;
-	struct handle handles[WATCHED_MAX];
-	uint32_t *next;		  /* of a connection, by slot: another one of its process */
-	struct conn **of_process; /* work space of one match */
-	uint8_t *lending, *member_of;
-	struct member *members; /* by slot */
-	uint64_t round_ns, look_ns;
-	uint64_t opened; /* connections ever seen, at the last look */
-	bool fresh; /* words that were not told */
-	bool full;  /* said once */
-};
 
 int gopools_new(struct events *e, struct conns *t, struct gopools **ret)
 {
@@ -86,8 +37,8 @@ int gopools_new(struct events *e, struct conns *t, struct gopools **ret)
 	g->lending = calloc(t->capacity, sizeof(*g->lending));
 	g->member_of = calloc(t->capacity, sizeof(*g->member_of));
 	g->members = calloc(t->capacity, sizeof(*g->members));
-	if (!g->next || !g->of_process || !g->lending || !g->member_of || !g->members || go_files_init(&g->files, e) < 0 ||
-	    watch_new(&g->watch) < 0 || index_init(&g->by_pid, PROCESSES_MAX) < 0) {
+	if (!g->next || !g->of_process || !g->lending || !g->member_of || !g->members ||
+	    go_files_init(&g->files, e) < 0 || watch_new(&g->watch) < 0 || index_init(&g->by_pid, PROCESSES_MAX) < 0) {
 		gopools_free(g);
 		return -ENOMEM;
 	}
@@ -165,6 +116,9 @@ static void drop(struct gopools *g, struct process *p)
 	if (p->pidfd >= 0)
 		(void)close(p->pidfd);
 	free(p->words);
+	for (uint32_t i = 0; i < SEARCHES_MAX; i++)
+		if (g->searched[i] == p)
+			g->searched[i] = NULL;
 	index_remove(&g->by_pid, hash_pid(g, p->pid), n);
 	*p = (struct process){ 0 };
 	while (g->high && !g->processes[g->high - 1].pid)
@@ -190,7 +144,7 @@ void gopools_free(struct gopools *g)
 }
 
 /* The number stays his as long as the descriptor says that he lives. */
-static bool hold(struct process *p)
+bool gopools_hold(struct process *p)
 {
 	struct proc_stat st;
 
@@ -205,7 +159,7 @@ static bool hold(struct process *p)
 	return false;
 }
 
-static bool lives(const struct process *p)
+bool gopools_has_alive(const struct process *p)
 {
 	return p->pidfd >= 0 && !pidfd_send_signal(p->pidfd, 0, NULL, 0);
 }
@@ -223,7 +177,7 @@ void gopools_found(struct gopools *g, const struct rec_go_handle *r)
 		else if (g->handles[i].process == p && watch_at(g->watch, i)->address == r->address)
 			return;
 	}
-	if (place == WATCHED_MAX || !hold(p) || p->handles == MATCH_HANDLES_MAX) {
+	if (place == WATCHED_MAX || !gopools_hold(p) || p->handles == MATCH_HANDLES_MAX) {
 		events_forget_handle(g->events, r->tgid, r->start_ticks, r->address);
 		return;
 	}
@@ -236,7 +190,7 @@ void gopools_found(struct gopools *g, const struct rec_go_handle *r)
 	watch_set(g->watch, place, r->tgid, r->address);
 }
 
-/* ---- a round */
+/* ---- whose connections they are */
 
 static void link_conns(struct gopools *g)
 {
@@ -261,7 +215,8 @@ static void link_conns(struct gopools *g)
 static void drop_ended(struct gopools *g)
 {
 	for (uint32_t i = 0; i < g->high; i++)
-		if (g->processes[i].pid && !g->processes[i].conns && !lives(&g->processes[i]))
+		if (g->processes[i].pid && !g->processes[i].conns &&
+		    (!g->processes[i].handles || !gopools_has_alive(&g->processes[i])))
 			drop(g, &g->processes[i]);
 }
 
@@ -276,7 +231,7 @@ static void mark_files(struct gopools *g)
 		if (!p->pid || p->file == GO_FILE_NONE)
 			continue;
 		f->used = true;
-		f->wanted |= p->conns && (!p->handles || p->apart >= ROUNDS_APART);
+		f->wanted |= gopools_is_puzzled_by(p) && p->cut;
 	}
 }
 
@@ -306,6 +261,8 @@ static void look_around(struct gopools *g, uint64_t now_ns)
 	find_files(g, now_ns);
 }
 
+/* ---- a round */
+
 /* False when there is nothing to wait for. */
 static bool begin_round(struct gopools *g, uint64_t now_ns)
 {
@@ -325,7 +282,7 @@ static bool begin_round(struct gopools *g, uint64_t now_ns)
 		w->layout = f->layout;
 		w->wanted = any = true;
 	}
-	return any && !watch_begin(g->watch, now_ns);
+	return any && !watch_begin(g->watch, WATCH_READ, now_ns);
 }
 
 /* ---- what came of it */
@@ -440,7 +397,7 @@ static void end_round(struct gopools *g, uint64_t now_ns)
 		if (!p->pid || !p->conns || (!p->handles && !p->agreed_ns))
 			continue;
 		/* Only now is it sure that it was his memory. */
-		if (p->handles && !lives(p))
+		if (p->handles && !gopools_has_alive(p))
 			continue;
 		compare(g, p, &m, now_ns);
 		apply(g, p, &m, now_ns);
@@ -449,13 +406,41 @@ static void end_round(struct gopools *g, uint64_t now_ns)
 
 static void ban(struct gopools *g, uint32_t n, uint64_t now_ns)
 {
-	struct process *p = g->handles[n].process;
+	struct process *p = NULL;
 
+	if (g->searching)
+		p = n < SEARCHES_MAX ? g->searched[n] : NULL;
+	else if (n < WATCHED_MAX)
+		p = g->handles[n].process;
 	if (!p)
 		return;
 	p->banned_ns = now_ns + BANNED_NS;
 	(void)log_warn(0, "the memory of process %u does not answer: its pools stay unknown for "
 			  "a minute", p->pid);
+}
+
+static void end(struct gopools *g, uint64_t now_ns)
+{
+	if (g->searching)
+		gopools_end_search(g);
+	else
+		end_round(g, now_ns);
+}
+
+static void begin(struct gopools *g, uint64_t now_ns)
+{
+	/* Their child is forked, and so is who looks into files. */
+	bool may_fork = !events_is_probing(g->events);
+
+	if (may_fork)
+		look_around(g, now_ns);
+	if ((may_fork || watch_has_child(g->watch)) && gopools_begin_search(g, now_ns))
+		return;
+	if (elapsed_ns(g->round_ns, now_ns) < ROUND_NS)
+		return;
+	g->round_ns = now_ns;
+	if ((!may_fork && !watch_has_child(g->watch)) || !begin_round(g, now_ns))
+		end_round(g, now_ns);
 }
 
 void gopools_step(struct gopools *g, uint64_t now_ns)
@@ -470,17 +455,12 @@ void gopools_step(struct gopools *g, uint64_t now_ns)
 		ban(g, n, now_ns);
 		__attribute__((fallthrough));
 	case WATCH_DONE:
-		end_round(g, now_ns);
+		end(g, now_ns);
 		break;
 	case WATCH_IDLE:
 		break;
 	}
-	look_around(g, now_ns);
-	if (elapsed_ns(g->round_ns, now_ns) >= ROUND_NS) {
-		g->round_ns = now_ns;
-		if (!begin_round(g, now_ns))
-			end_round(g, now_ns);
-	}
+	begin(g, now_ns);
 	go_files_step(&g->files, now_ns);
 }
 

@@ -25,7 +25,7 @@
 
 static const struct {
 	const char *name;
-	uint64_t call;
+	enum library_call call;
 } functions[] = {
 	{ "PQexec", CALL_SAY },
 	{ "PQexecParams", CALL_SAY },
@@ -60,6 +60,7 @@ struct file {
 	uint64_t offsets[FUNCTIONS];
 	bool has_any, refused;
 	struct watch *watch;	/* NULL: not watched */
+	bool there;		/* its probes */
 	uint64_t wanted_ns;	/* somebody was last seen to need it */
 };
 
@@ -142,23 +143,51 @@ static struct file *add_file(struct libraries *l, const struct file_key *key)
 	return f;
 }
 
+static void refuse(struct libraries *l, struct file *f)
+{
+	events_unwatch(f->watch);
+	f->watch = NULL;
+	f->refused = true;
+	l->state.refused++;
+}
+
 static void watch(struct libraries *l, struct file *f, int pin, uint64_t now_ns)
 {
-	uint64_t offsets[FUNCTIONS], calls[FUNCTIONS];
-	size_t n = 0;
+	struct probe_place places[FUNCTIONS];
+	uint32_t n = 0;
 
 	f->wanted_ns = now_ns;
 	if (!f->has_any || f->refused || f->watch)
 		return;
 	for (size_t i = 0; i < FUNCTIONS; i++) {
-		if (!f->offsets[i])
-			continue;
-		offsets[n] = f->offsets[i];
-		calls[n++] = functions[i].call;
+		enum library_call call = functions[i].call;
+
+		if (f->offsets[i])
+			places[n++] = (struct probe_place){
+				.offset = f->offsets[i],
+				.cookie = call,
+				.kind = call == CALL_RESULT_RETURN ? PROBE_RETURN : PROBE_ENTRY,
+			};
 	}
-	f->refused = events_watch(l->events, pin, offsets, calls, n, &f->watch) < 0;
-	l->state.refused += f->refused;
-	l->state.watched += !f->refused;
+	if (events_watch(l->events, pin, places, n, &f->watch))
+		refuse(l, f);
+}
+
+/* The kernel answers some time after it was asked. */
+static void take_results(struct libraries *l)
+{
+	for (uint32_t i = 0; i < l->file_count; i++) {
+		struct file *f = &l->files[i];
+		int r = f->watch ? events_watch_result(f->watch) : -EINPROGRESS;
+
+		if (r == -EINPROGRESS)
+			continue;
+		if (r)
+			refuse(l, f);
+		else
+			l->state.watched += !f->there;
+		f->there = !r;
+	}
 }
 
 static void let_go(struct libraries *l, uint64_t now_ns)
@@ -170,7 +199,8 @@ static void let_go(struct libraries *l, uint64_t now_ns)
 			continue;
 		events_unwatch(f->watch);
 		f->watch = NULL;
-		l->state.watched--;
+		l->state.watched -= f->there;
+		f->there = false;
 	}
 }
 
@@ -328,6 +358,9 @@ void libraries_step(struct libraries *l, const struct conns *t, uint64_t now_ns)
 {
 	struct process *p;
 
+	take_results(l);
+	if (events_is_probing(l->events))
+		return;
 	if (l->reader) {
 		if (!exports_step(l->reader) || !exports_end(l->reader))
 			return;

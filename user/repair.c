@@ -20,6 +20,7 @@
 
 #include "lib/cleanup.h"
 #include "lib/clock.h"
+#include "lib/sockfd.h"
 #include "lib/sockguard.h"
 #include "repair/operate.h"
 
@@ -253,16 +254,13 @@ int repair_undo(uint64_t cookie, const struct repair_world *w)
 	_close_ int pidfd = -1, sock = -1;
 	struct holder one = {};
 	uint32_t count = 0;
-	uint64_t found = 0;
-	socklen_t len = sizeof(found);
 
 	if (w->holders(cookie, &count, &one, w->arg) || !count)
 		return 0;
 	pidfd = (int)syscall(SYS_pidfd_open, one.tgid, 0);
 	if (pidfd >= 0)
-		sock = (int)syscall(SYS_pidfd_getfd, pidfd, one.fd, 0);
-	if (sock < 0 || getsockopt(sock, SOL_SOCKET, SO_COOKIE, &found, &len) || found != cookie ||
-	    !sockguard_is_on(sock))
+		sock = sockfd_duplicate(pidfd, (int)one.fd, cookie);
+	if (sock < 0 || !sockguard_is_on(sock))
 		return 0;
 	return sockguard_cut(sock) ? 0 : 1;
 }

@@ -12,6 +12,10 @@
  * message begins the connection, and `look_over` (run by user space a few times
  * a second, over as many sockets as there are) ends it.
  *
+ * The hooks of what is said run at every message of the host, TCP's too.  So user space
+ * attaches them only while there is somebody to be heard; a dial tells it.  What is sent
+ * is heard always where evidence is kept: its hook is there anyway.
+ *
  * No lock is held where these hooks run, so two threads of a process may meet
  * on one socket.  One of them goes without; then the thread is lost until found again.
  *
@@ -19,9 +23,9 @@
  * hooks can be interrupted by those of TCP.
  */
 #define OF_THE_CALLER
+#include "evidence.bpf.h"
 #include "mysql.bpf.h"
 #include "postgresql.bpf.h"
-#include "snapshot.bpf.h"
 
 #define SOCK_STREAM  1
 #define RCV_SHUTDOWN 1
@@ -39,7 +43,7 @@ struct unix_end {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, SLOTS_DEFAULT);
+	__uint(max_entries, 8192);	/* each look walks as many buckets */
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, __u64);
 	__type(value, struct unix_end);
@@ -49,6 +53,7 @@ struct {
 struct dialled {
 	struct slot slot;	/* as it will begin */
 	char path[UNIX_PATH];
+	__u32 late;	/* 1: nobody was heard then, its first messages may have passed */
 };
 
 struct {
@@ -105,30 +110,6 @@ static __always_inline void copy_path(char *to, const struct sockaddr_un *at, __
 		to[0] = '@';
 }
 
-SEC("connect_unix")
-int on_unix_connect(struct bpf_sock_addr *ctx)
-{
-	struct bpf_sock_addr_kern *kern = bpf_cast_to_kern_ctx(ctx);
-	struct sock *sk = kern->sk;
-	__u64 key = (__u64)sk;
-	__u32 zero = 0;
-	struct dialled *d = bpf_map_lookup_elem(&not_dialled, &zero);
-
-	if (!d || sk->sk_type != SOCK_STREAM ||
-	    bpf_map_update_elem(&dialled, &key, d, BPF_ANY))
-		return 1;
-	d = bpf_map_lookup_elem(&dialled, &key);
-	if (!d)
-		return 1;
-	d->slot.phase = PHASE_HELLO;
-	d->slot.opened_ns = bpf_ktime_get_ns();
-	d->slot.cookie = bpf_get_socket_cookie(ctx);
-	d->slot.netns = sk->__sk_common.skc_net.net->ns.inum;
-	fill_owner(&d->slot);
-	copy_path(d->path, (void *)kern->uaddr, kern->uaddrlen);
-	return 1;
-}
-
 static __always_inline struct unix_end *begin(const struct sock *sk, __u64 key, struct slot *s,
 					      __u32 index)
 {
@@ -139,6 +120,7 @@ static __always_inline struct unix_end *begin(const struct sock *sk, __u64 key, 
 		count(COUNT_SLOTS_FULL);
 		return NULL;
 	}
+	__sync_fetch_and_add(&shared.unix_ends, 1);
 	hint(s->cookie, index);
 	return bpf_map_lookup_elem(&unix_ends, &key);
 }
@@ -171,42 +153,30 @@ static __always_inline struct unix_end *answered(struct sock *sk)
 	return begin(sk, key, s, index);
 }
 
-static __always_inline struct rec_path *path_record(const struct slot *s, __u32 index)
+static __always_inline void report_path(__u16 type, const struct slot *s, __u32 index,
+					const char *path)
 {
 	struct rec_path *r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
 
 	if (!r) {
 		count(COUNT_RING_FULL);
-		return NULL;
+		return;
 	}
-	fill_hdr(&r->hdr, REC_PATH, sizeof(*r), index, s);
+	fill_hdr(&r->hdr, type, sizeof(*r), index, s);
 	__builtin_memset(r->server, 0, sizeof(r->server));
-	__builtin_memset(r->path, 0, sizeof(r->path));
-	return r;
-}
-
-/* What it speaks is known; user space may hear where. */
-static __always_inline void recognised(const struct sock *sk, struct slot *s, __u32 index)
-{
-	__u64 key = (__u64)sk;
-	struct dialled *d = bpf_map_lookup_elem(&dialled, &key);
-	struct rec_path *r = d ? path_record(s, index) : NULL;
-
-	if (r) {
-		__builtin_memcpy(r->path, d->path, sizeof(r->path));
-		bpf_ringbuf_submit(r, wake_flags());
-	}
-	bpf_map_delete_elem(&dialled, &key);
+	__builtin_memcpy(r->path, path, sizeof(r->path));
+	bpf_ringbuf_submit(r, wake_flags());
 }
 
 /* ---- end */
 
+/* What it dialled is left: by now that may be its successor's, at the same address. */
 static __always_inline void forget(const struct sock *sk, struct slot *s, __u32 index)
 {
 	__u64 key = (__u64)sk;
 
-	bpf_map_delete_elem(&unix_ends, &key);
-	bpf_map_delete_elem(&dialled, &key);
+	if (!bpf_map_delete_elem(&unix_ends, &key))
+		__sync_fetch_and_sub(&shared.unix_ends, 1);
 	slot_release(sk, s, index);
 }
 
@@ -226,6 +196,51 @@ static __always_inline void ended(const struct sock *sk, struct slot *s, __u32 i
 	}
 	forget(sk, s, index);
 }
+
+/* ---- connect() */
+
+/* The socket that was here before has closed, and no look has noticed. */
+static __always_inline void bury(const struct sock *sk, __u64 cookie)
+{
+	__u64 key = (__u64)sk;
+	struct unix_end *end = bpf_map_lookup_elem(&unix_ends, &key);
+	__u32 index = end ? end->index : HINT_NONE;
+	struct slot *s = end ? bpf_map_lookup_elem(&slots, &index) : NULL;
+
+	if (s && s->cookie != cookie && seize(end))
+		ended(sk, s, index);
+}
+
+SEC("connect_unix")
+int on_unix_connect(struct bpf_sock_addr *ctx)
+{
+	struct bpf_sock_addr_kern *kern = bpf_cast_to_kern_ctx(ctx);
+	struct sock *sk = kern->sk;
+	__u64 key = (__u64)sk, cookie = bpf_get_socket_cookie(ctx);
+	__u32 zero = 0;
+	struct dialled *d = bpf_map_lookup_elem(&not_dialled, &zero);
+
+	if (!d || sk->sk_type != SOCK_STREAM)
+		return 1;
+	bury(sk, cookie);
+	if (bpf_map_update_elem(&dialled, &key, d, BPF_ANY))
+		return 1;
+	d = bpf_map_lookup_elem(&dialled, &key);
+	if (!d)
+		return 1;
+	d->slot.phase = PHASE_HELLO;
+	d->slot.opened_ns = bpf_ktime_get_ns();
+	d->slot.cookie = cookie;
+	d->slot.netns = sk->__sk_common.skc_net.net->ns.inum;
+	fill_owner(&d->slot);
+	copy_path(d->path, (void *)kern->uaddr, kern->uaddrlen);
+	d->late = !shared.unix_heard;
+	if (d->late)
+		report_path(REC_DIALLED, &d->slot, HINT_NONE, d->path);
+	return 1;
+}
+
+/* ---- a look at all */
 
 /* Its memory may be another's by now, or nobody's: read with care, believed by its cookie. */
 static long look_at(void *map, __u64 *key, struct unix_end *end, void *ctx)
@@ -289,6 +304,36 @@ int ask_unix(struct unix_question *q)
 	return 0;
 }
 
+/* ---- who listens */
+
+/* The process whose credentials the socket has of its peer. */
+static __always_inline void name_server(char *comm, const struct sock *sk)
+{
+	struct pid *pid = BPF_CORE_READ(sk, sk_peer_pid);
+	struct hlist_node *first = pid ? BPF_CORE_READ(pid, tasks[PIDTYPE_TGID].first) : NULL;
+	const struct task_struct *task;
+
+	if (!first)
+		return;
+	task = (const void *)first -
+	       bpf_core_field_offset(struct task_struct, pid_links[PIDTYPE_TGID]);
+	BPF_CORE_READ_STR_INTO((char(*)[16])comm, task, comm);
+}
+
+#define NAME_OF_PG ".s.PGSQL."
+
+/* Whether it is a database's server, by its socket's name or by its own. */
+static __always_inline bool is_served(const struct unix_sock *server, const char *comm)
+{
+	const unsigned char *at = BPF_CORE_READ(server, path.dentry, d_name.name);
+	char name[16] = {};
+
+	bpf_probe_read_kernel_str(name, sizeof(name), at);
+	return !bpf_strncmp(name, sizeof(NAME_OF_PG) - 1, NAME_OF_PG) ||
+	       !bpf_strncmp(comm, 16, "postgres") || !bpf_strncmp(comm, 16, "mariadbd") ||
+	       !bpf_strncmp(comm, 16, "mysqld");
+}
+
 /* ---- what is said */
 
 /* A message passed unseen: what is known may be out of date. */
@@ -323,6 +368,48 @@ static __always_inline __u8 heed_message(struct sock *sk, struct slot *s, __u32 
 	return postgresql(sk, NULL, s, &g, index);
 }
 
+/* It is taken in as if it were old, at once: what it says from here on counts. */
+static __always_inline bool adopt_late(struct sock *sk, struct slot *s, __u32 index,
+				       const struct dialled *d)
+{
+	const struct unix_sock *server = (const void *)BPF_CORE_READ((struct unix_sock *)sk, peer);
+	struct rec_path r = {};
+
+	if (!server)
+		return false;
+	name_server(r.server, sk);
+	if (!is_served(server, r.server))
+		return false;
+	fill_hdr(&r.hdr, REC_PATH, sizeof(r), index, s);
+	__builtin_memcpy(r.path, d->path, sizeof(r.path));
+	if (bpf_ringbuf_output(&ring, &r, sizeof(r), wake_flags()))
+		count(COUNT_RING_FULL);
+	return true;
+}
+
+/*
+ * What its first messages say it is, `next`; what it is taken for.  If it dialled when
+ * nobody was heard, some of them may have passed.
+ */
+static __always_inline __u8 begins(struct sock *sk, struct slot *s, __u32 index, __u8 next,
+				   bool sent)
+{
+	__u64 key = (__u64)sk;
+	struct dialled *d = bpf_map_lookup_elem(&dialled, &key);
+
+	if (d && d->late && (next == PHASE_FREE || (next == PHASE_HELLO && sent)) &&
+	    adopt_late(sk, s, index, d))
+		next = s->phase = PHASE_ADOPTED;	/* not greeted, or the greeting passed */
+	else if (next == PHASE_HELLO)
+		return next;
+	else if (d && next != PHASE_FREE)
+		report_path(REC_PATH, s, index, d->path);
+	if (d && d->late && s->protocol != WIRE_MYSQL)
+		s->flags |= SLOT_UNFRAMED | SLOT_UNCOUNTED | (sent ? SLOT_EDGE : 0);
+	bpf_map_delete_elem(&dialled, &key);
+	return next;
+}
+
 static __always_inline int moved(struct sock *sk, int size, bool sent)
 {
 	__u64 key = (__u64)sk;
@@ -351,6 +438,8 @@ static __always_inline int moved(struct sock *sk, int size, bool sent)
 		lose(s, index);
 	}
 	next = heed_message(sk, s, index, size, sent);
+	if (before == PHASE_HELLO)
+		next = begins(sk, s, index, next, sent);
 	if (sent) {
 		s->tx_next += size;
 		s->tx_bytes += size;
@@ -358,8 +447,6 @@ static __always_inline int moved(struct sock *sk, int size, bool sent)
 		s->rx_bytes += size;
 	}
 	slot_unlock(s);
-	if (before == PHASE_HELLO && next != PHASE_HELLO && next != PHASE_FREE)
-		recognised(sk, s, index);
 	if (next == PHASE_FREE)
 		forget(sk, s, index);	/* and `end` with it */
 	else
@@ -375,6 +462,16 @@ int BPF_PROG(on_unix_send, struct sock *sk, int ret, int flags)
 	return moved(sk, ret, true);
 }
 
+/* The same where evidence is kept of who sends, on any socket. */
+SEC("tp_btf/sock_send_length")
+int BPF_PROG(on_any_send, struct sock *sk, int ret, int flags)
+{
+	if (ret <= 0)
+		return 0;
+	note_sender(sk, ret);
+	return sk->__sk_common.skc_family == AF_UNIX ? moved(sk, ret, true) : 0;
+}
+
 SEC("tp_btf/sock_recv_length")
 int BPF_PROG(on_unix_receive, struct sock *sk, int ret, int flags)
 {
@@ -384,20 +481,6 @@ int BPF_PROG(on_unix_receive, struct sock *sk, int ret, int flags)
 }
 
 /* ---- older than we are */
-
-/* Who listens there: the process whose credentials the socket has of its peer. */
-static __always_inline void name_server(char *comm, const struct sock *sk)
-{
-	struct pid *pid = BPF_CORE_READ(sk, sk_peer_pid);
-	struct hlist_node *first = pid ? BPF_CORE_READ(pid, tasks[PIDTYPE_TGID].first) : NULL;
-	const struct task_struct *task;
-
-	if (!first)
-		return;
-	task = (const void *)first -
-	       bpf_core_field_offset(struct task_struct, pid_links[PIDTYPE_TGID]);
-	BPF_CORE_READ_STR_INTO((char(*)[16])comm, task, comm);
-}
 
 static __always_inline void adopt(struct sock *sk, struct rec_path *r, __u32 uid)
 {
@@ -423,20 +506,6 @@ static __always_inline void adopt(struct sock *sk, struct rec_path *r, __u32 uid
 	leave(end);
 	if (bpf_ringbuf_output(&ring, r, sizeof(*r), wake_flags()))
 		count(COUNT_RING_FULL);
-}
-
-#define NAME_OF_PG ".s.PGSQL."
-
-/* Whether it is a database's server, by its socket's name or by its own. */
-static __always_inline bool is_served(const struct unix_sock *server, const char *comm)
-{
-	const unsigned char *at = BPF_CORE_READ(server, path.dentry, d_name.name);
-	char name[16] = {};
-
-	bpf_probe_read_kernel_str(name, sizeof(name), at);
-	return !bpf_strncmp(name, sizeof(NAME_OF_PG) - 1, NAME_OF_PG) ||
-	       !bpf_strncmp(comm, 16, "postgres") || !bpf_strncmp(comm, 16, "mariadbd") ||
-	       !bpf_strncmp(comm, 16, "mysqld");
 }
 
 /* A client's end has no name, and its peer has the server's. */

@@ -18,7 +18,7 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "tests/e2e"))
-from lib import server  # noqa: E402
+from lib.postgres import Postgres  # noqa: E402
 
 BARS = {
     "query": {"off": 0.985, "transactions": 0.96, "all": 0.93},
@@ -140,7 +140,7 @@ def main():
     directory = tempfile.mkdtemp(prefix="plimsoll-bench-")
     print(f"{'# metric':28} {'value':>9} {'lo':>9} {'hi':>9}", flush=True)
     with Group() as group:
-        pg = server.Postgres()
+        pg = Postgres()
         try:
             subprocess.run(["pgbench", "-i", "-s", "10", "-q"], env=pg.env(), check=True,
                            stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)

@@ -4,10 +4,11 @@
 import os
 
 from lib import client, daemon, server, tap
+from lib.postgres import Postgres
 from lib.tap import same, true
 
 # What is old and silent is known by the port alone, so this server has the usual one.
-shared = server.Shared(usual_port=True)
+shared = server.Shared(Postgres, usual_port=True)
 
 
 @tap.test("an old connection is listed, unknown until it speaks, then right", each=(
@@ -36,7 +37,7 @@ def adopted(b, driver):
 
 @tap.test("on an unusual port an old connection is known by its neighbours")
 def neighbours(b):
-    pg = server.Postgres()
+    pg = Postgres()
     b.later(pg.close)
     app = client.Client(b, pg, "libpq")
     d = daemon.Daemon(b, daemon.config_observe("500ms"))

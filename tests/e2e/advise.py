@@ -8,9 +8,10 @@ import time
 import psycopg2
 
 from lib import daemon, server, tap
+from lib.postgres import Postgres
 from lib.tap import same, true
 
-shared = server.Shared()
+shared = server.Shared(Postgres)
 
 
 class Load:

@@ -9,9 +9,10 @@ import socket
 import subprocess
 
 from lib import client, daemon, server, tap
+from lib.postgres import Postgres
 from lib.tap import same, true
 
-shared = server.Shared()
+shared = server.Shared(Postgres)
 NOBODY = pwd.getpwnam("nobody")
 AS_NOBODY = ["setpriv", f"--reuid={NOBODY.pw_uid}", f"--regid={NOBODY.pw_gid}", "--clear-groups"]
 

@@ -4,12 +4,14 @@
 import os
 import subprocess
 
-from lib import client, daemon, mariadb, server, tap
+from lib import client, daemon, server, tap
+from lib.mariadb import MariaDB
+from lib.postgres import Postgres
 from lib.tap import same, true
 
 SOURCE = {"libpq": "leak_libpq.c", "lib/pq": "main.go", "pgx": "main.go",
           "psycopg2": "leak_psycopg2.py"}
-shared, shared_my = server.Shared(), mariadb.Shared()
+shared, shared_my = server.Shared(Postgres), server.Shared(MariaDB)
 
 
 class Both:

@@ -8,9 +8,10 @@ import threading
 import time
 
 from lib import client, daemon, frontend, server, tap
+from lib.postgres import Postgres
 from lib.tap import same, true
 
-shared = server.Shared(ssl=True)
+shared = server.Shared(Postgres, ssl=True)
 
 
 def has_ipv6():
@@ -98,20 +99,38 @@ def loopback_up(name):
         subprocess.run(words, check=True)
 
 
-@tap.test("a network namespace of its own is observed, and named")
-def namespace(b):
-    name = f"plimsoll-{os.getpid()}"
+def elsewhere(b, pg, label):
+    """A network namespace: its name, and how to run a program in it that reaches `pg`."""
+    name = f"plimsoll-{os.getpid()}-{label}"
     loopback_up(name)
     b.later(subprocess.run, ["ip", "netns", "del", name])
-    d = daemon.Daemon(b, daemon.config_observe("500ms"))
-    pg = shared.get()
     # The server stays where it is: a relay in there hands on to its Unix socket.
     relay = subprocess.Popen(["ip", "netns", "exec", name, "/usr/bin/python3", "-c", RELAY,
                               str(pg.port), f"{pg.dir}/.s.PGSQL.{pg.port}"],
                              stdout=subprocess.PIPE, preexec_fn=tap.die_with_parent)
     b.later(relay.kill)
     same(relay.stdout.readline(), b"ready\n", "the relay's word")
-    app = client.Client(b, pg, "libpq", wrap=["ip", "netns", "exec", name], PGUSER="postgres")
+    return name, ["ip", "netns", "exec", name]
+
+
+@tap.test("what is older than the observer in another network namespace is taken in")
+def older(b):
+    pg = shared.get()
+    name, inside = elsewhere(b, pg, "older")
+    app = client.Client(b, pg, "libpq", wrap=inside, PGUSER="postgres")
+    d = daemon.Daemon(b, daemon.config_observe("500ms"))
+    # Its port says nothing; its first answer does.
+    app.leak(8)
+    c = tap.wait_for(lambda: d.conn_of(app.pid), 5, "it to be listed")
+    same((c["netns"], c["age_is_lower_bound"], c["activity"]), (name, True, "idle-in-txn"), f"{c}")
+
+
+@tap.test("a network namespace of its own is observed, and named")
+def namespace(b):
+    pg = shared.get()
+    name, inside = elsewhere(b, pg, "own")
+    d = daemon.Daemon(b, daemon.config_observe("500ms"))
+    app = client.Client(b, pg, "libpq", wrap=inside, PGUSER="postgres")
     app.leak(9)
     f = d.wait_confirmed(app.pid)
     c = d.conn_of(app.pid)

@@ -4,10 +4,11 @@
 import time
 
 from lib import client, daemon, server, tap
+from lib.postgres import Postgres
 from lib.tap import same, true
 
 GRACE = 2.0
-shared = server.Shared()
+shared = server.Shared(Postgres)
 
 
 def watch_quietly(d, seconds, pids):
@@ -22,6 +23,12 @@ def watch_quietly(d, seconds, pids):
     return list(seen.values())
 
 
+def silent_since(pg, backend):
+    """When the server ended its last answer, by the clock: no client hears of it at once."""
+    return float(pg.ask("select extract(epoch from state_change) from pg_stat_activity "
+                        "where pid = %s", backend)[0][0])
+
+
 @tap.test("a forgotten transaction is found within the grace and a second", each=client.DRIVERS)
 def found_in_time(b, driver):
     pg = shared.get()
@@ -29,9 +36,9 @@ def found_in_time(b, driver):
     app = client.Client(b, pg, driver)
     app.must("busy 3")
     backend = app.leak()
-    began = time.monotonic()
+    began = silent_since(pg, backend)
     f = d.wait_confirmed(app.pid)
-    took = time.monotonic() - began
+    took = time.time() - began
     b.note(f"confirmed {took:.2f} s after the last statement")
     true(GRACE - 0.1 <= took <= GRACE + 1.0, f"found after {took:.2f} s")
 
@@ -111,6 +118,15 @@ def shows(b):
 
     app.kill()
     tap.wait_for(lambda: d.conn_of(app.pid) is None, 3, "the connection to leave the list")
+
+
+@tap.test("that requests can be read on this kernel was tried, and is so")
+def tried(b):
+    d = daemon.Daemon(b, daemon.config_observe("60s"))
+    app = client.Client(b, shared.get(), "libpq")
+    facts = {fact["way"]: fact for fact in d.ask("doctor")[0]["facts"]}
+    known = tap.wait_for(lambda: d.conn_of(app.pid), 3, "it to be listed")["user"] == "app"
+    same(facts["retransmit queue"]["works"], known, "what doctor says, and what is seen")
 
 
 @tap.test("a result of any size leaves the right state behind", limit=60)

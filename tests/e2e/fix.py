@@ -4,9 +4,10 @@
 import time
 
 from lib import client, daemon, server, tap
+from lib.postgres import Postgres
 from lib.tap import same, true
 
-shared = server.Shared()
+shared = server.Shared(Postgres)
 HELD_MAX_US = 10000
 
 

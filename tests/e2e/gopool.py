@@ -5,14 +5,15 @@ import ctypes
 import json
 import os
 import signal
-import subprocess
 import time
 
-from lib import client, daemon, mariadb, server, tap
+from lib import client, daemon, server, tap
+from lib.mariadb import MariaDB
+from lib.postgres import Postgres
 from lib.tap import same, true
 
 DRIVERS = ("lib/pq", "pgx", "go-sql-driver")
-postgres, maria = server.Shared(), mariadb.Shared()
+postgres, maria = server.Shared(Postgres), server.Shared(MariaDB)
 
 
 class Both:
@@ -106,7 +107,7 @@ def equal(b, driver):
     wait_lending(d, app, (2, 2, 0))
 
 
-@tap.test("stripped, at any address, and older than the daemon", limit=60,
+@tap.test("stripped, at any address, and silent since before the daemon came", limit=60,
           each=("", "_stripped", "_pie"))
 def builds(b, build):
     app = App(b, "pgx", build)
@@ -115,11 +116,42 @@ def builds(b, build):
     app.must("leak 0 rows")
     app.must("return 0")
     d = daemon.Daemon(b)
-    same(lending(d, app), (0, 0, 4), "nobody told yet")
-    same([r["wait_count"] for r in rows(d, app)], [None], "what is not known is null")
-    known(d, app)
     wait_word(d, app)
     wait_lending(d, app, (3, 1, 0))
+
+
+@tap.test("exhausted: all are leaked, and callers wait", limit=60,
+          each=("before the daemon came", "since"))
+def exhausted(b, when):
+    app = App(b)
+    if when == "since":
+        d = daemon.Daemon(b)
+    app.must("open 3 3")
+    for what in ("rows", "tx", "conn"):
+        app.must(f"leak 0 {what}")
+    app.must("queue 0 4")
+    tap.wait_for(lambda: app.stats()["wait_count"] == 4, 5, "them to wait")
+    if when != "since":
+        d = daemon.Daemon(b)
+    row = wait_word(d, app, 5)
+    same((row["open"], row["in_use"], row["max_open"], row["wait_count"]), (3, 3, 3, 4), "its word")
+    wait_lending(d, app, (0, 3, 0))
+    app.must("queue 0 2")
+    same(wait_word(d, app, 5)["wait_count"], 6, "its word, after more of them")
+
+
+@tap.test("one call, ever, among busy and silent ones of the same file and of others", limit=90)
+def quiet(b):
+    d = daemon.Daemon(b)
+    for n in range(24):
+        app = App(b, build=("", "_stripped", "_pie")[n % 3])
+        app.must("open 3 1")
+        app.must("busy 0 2" if n < 6 else "ping 0")
+    for build in ("", "_stripped", "_pie"):
+        app = App(b, "pgx", build)
+        app.must("open 4 2")
+        app.must("ping 0")
+        wait_word(d, app, 5)
 
 
 @tap.test("two pools of a process: one row where they go to the same place, else two", limit=60)
@@ -264,40 +296,46 @@ def hostile(b, how):
         true("does not answer" in d.log(), f"it says so: {d.log()}")
 
 
-@tap.test("what it costs: a program that is known has no probe in it", limit=60)
-def near_free(b):
+def probes(d):
+    """How many files the daemon has probes on: its child has a descriptor for each."""
+    links = 0
+    for pid in children(d.pid):
+        for n in os.listdir(f"/proc/{pid}/fd"):
+            try:
+                links += "bpf_link" in os.readlink(f"/proc/{pid}/fd/{n}")
+            except FileNotFoundError:
+                pass
+    return links
+
+
+def children(pid):
+    with open(f"/proc/{pid}/task/{pid}/children") as f:
+        return f.read().split()
+
+
+@tap.test("what it costs: nobody has a probe in it, known or not", limit=60)
+def free(b):
+    d = daemon.Daemon(b)
+    app = App(b)
+    app.must("open 3 3")
+    app.must("listen x")
+    app.must("spin 0 300")
+    tap.wait_for(lambda: [r["wait_count"] for r in rows(d, app)] == [0], 8, "its word")
+    app.must("spin 0 4000")
+    same(probes(d), 0, "probes, though one connection is in no pool")
+
+
+@tap.test("one that has more memory than is searched: its calls tell, and then no more", limit=60)
+def large(b):
     app = App(b)
     d = daemon.Daemon(b)
+    app.must("hoard 100")
     app.must("open 3 3")
+    app.must("ping 0")
+    tap.wait_for(lambda: probes(d), 10, "a probe")
     known(d, app)
-
-    names = subprocess.run(["go", "tool", "nm", client.pools_of("lib/pq")[0]], text=True,
-                           capture_output=True, check=True).stdout
-    address = next(line.split()[0] for line in names.splitlines()
-                   if line.endswith("database/sql.(*DB).conn"))
-    where = f"offset:\t{int(address, 16) - 0x400000:#x}\n"
-
-    def probed():
-        """Whether the daemon has a probe on that very function: others may run other programs."""
-        links = []
-        for n in os.listdir(f"/proc/{d.pid}/fdinfo"):
-            try:
-                with open(f"/proc/{d.pid}/fdinfo/{n}") as f:
-                    text = f.read()
-            except FileNotFoundError:
-                continue
-            if "link_type:\tperf" in text:
-                links.append(text)
-        if any("offset:" not in text for text in links):
-            raise tap.Skip("this kernel does not say where a probe lies")
-        return any(where in text for text in links)
-    true(probed(), "it had one")
-    tap.wait_for(lambda: not probed(), 12, "the probe to be gone")
-    app.must("open 2 2")
-    app.must("borrow 1 1")
-    tap.wait_for(probed, 8, "the probe to be back for a pool that is not known")
-    app.must("borrow 1 1")
     wait_word(d, app)
+    tap.wait_for(lambda: not probes(d), 12, "the probe to be gone")
 
 
 tap.main(Both())

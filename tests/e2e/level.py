@@ -10,18 +10,11 @@ import threading
 import time
 
 from lib import client, daemon, server, tap
+from lib.line import watermark
+from lib.postgres import Postgres
 from lib.tap import same, true
 
-shared = server.Shared(max_connections=300)
-
-
-def watermark(pool):
-    """The formula as it is published; what was never measured is at its lower bound."""
-    rtt_var = min(max(pool["rtt_var_ms2"] or 0, 0.5), 50)
-    jitter_rate = min(max(pool["jitter_rate"] or 0, 0.01), 0.3)
-    base = max(32, int(64 * (1 + rtt_var / 25)))
-    adaptive = int(base * (1 + 2 * jitter_rate) * pool["decay_factor"])
-    return min(max(16, adaptive), 1024)
+shared = server.Shared(Postgres, max_connections=300)
 
 
 def check(pool):

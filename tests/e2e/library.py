@@ -5,13 +5,15 @@ import os
 import shutil
 import subprocess
 
-from lib import client, daemon, mariadb, server, tap
+from lib import client, daemon, server, tap
+from lib.mariadb import MariaDB
+from lib.postgres import Postgres
 from lib.tap import same, true
 
 EVIDENCE = "evidence: transactions\n"
 CANARY = "Zk9canary"
-shared = server.Shared(ssl=True)
-shared_mysql = mariadb.Shared(ssl=True)
+shared = server.Shared(Postgres, ssl=True)
+shared_mysql = server.Shared(MariaDB, ssl=True)
 
 
 def connect(b, driver="handles", wrap=(), **env):

@@ -7,11 +7,12 @@ import time
 
 import pymysql
 
-from lib import client, daemon, mariadb, relay, tap
+from lib import client, daemon, relay, server, tap
+from lib.mariadb import MariaDB
 from lib.tap import same, true
 
 GRACE = 2.0
-shared = mariadb.Shared()
+shared = server.Shared(MariaDB)
 
 
 def ready(b):
@@ -290,7 +291,7 @@ def no_finding(b):
 def pipelined(b):
     my = ready(b)
     d = daemon.Daemon(b, daemon.config_observe("60s"))
-    c = pymysql.connect(host=my.address, port=my.port, user="app", password=mariadb.PASSWORD,
+    c = pymysql.connect(host=my.address, port=my.port, user="app", password=server.PASSWORD,
                         database="shop", autocommit=True)
     b.later(c.close)
 
@@ -333,7 +334,7 @@ def batch(b):
 @tap.test("an encrypted or compressed connection is blind, and says so",
           each=("DB_SSL", "DB_COMPRESS"))
 def blind(b, how):
-    my = mariadb.MariaDB(ssl=True)
+    my = MariaDB(ssl=True)
     b.later(my.close)
     d = daemon.Daemon(b, daemon.config_observe("500ms"))
     app = client.Client(b, my, "libmariadb", **{how: "1"})
@@ -508,14 +509,14 @@ def use(b):
 
 @tap.test("a server that refuses, and one that dies, leave nothing behind")
 def refused(b):
-    my = mariadb.MariaDB(**{"max-connections": 10, "extra-max-connections": 1})
+    my = MariaDB(**{"max-connections": 10, "extra-max-connections": 1})
     b.later(my.close)
     d = daemon.Daemon(b, daemon.config_observe("60s"))
     held = []
     try:
         for _ in range(20):
             held.append(pymysql.connect(host=my.address, port=my.port, user="app",
-                                        password=mariadb.PASSWORD, database="shop"))
+                                        password=server.PASSWORD, database="shop"))
         raise AssertionError("the server refused nobody")
     except pymysql.OperationalError as e:
         same(e.args[0], 1040, "too many connections")
@@ -530,7 +531,7 @@ def refused(b):
 def replica(b):
     my = ready(b)
     d = daemon.Daemon(b, daemon.config_fix(my, "close", "400ms"))
-    c = pymysql.connect(host=my.address, port=my.port, user="app", password=mariadb.PASSWORD,
+    c = pymysql.connect(host=my.address, port=my.port, user="app", password=server.PASSWORD,
                         database="shop", autocommit=True)
     b.later(c._force_close)
     c.query("set @master_binlog_checksum = @@global.binlog_checksum")

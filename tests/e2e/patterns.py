@@ -12,9 +12,10 @@ import psycopg2
 from psycopg2 import extensions
 
 from lib import client, daemon, server, tap
+from lib.postgres import Postgres
 from lib.tap import same, true
 
-shared = server.Shared(max_connections=300)
+shared = server.Shared(Postgres, max_connections=300)
 CONFIG = """
 detectors:
   held: { grace: 2s }

@@ -6,11 +6,13 @@ import os
 import signal
 import time
 
-from lib import client, daemon, mariadb, server, tap
+from lib import client, daemon, server, tap
+from lib.mariadb import MariaDB
+from lib.postgres import Postgres
 from lib.tap import same, true
 
 GRACE = 2.0
-shared = server.Shared()
+shared = server.Shared(Postgres)
 
 
 def mount_of(kind, option=None):
@@ -165,7 +167,7 @@ COLLECTS_S = 12
 
 @tap.test("a Java program that does nothing but collect garbage is given time", limit=120)
 def garbage(b):
-    my = mariadb.MariaDB()
+    my = MariaDB()
     b.later(my.close)
     d = daemon.Daemon(b, daemon.config_observe("6s"))
     app = client.Client(b, my, "mariadb-java-client")

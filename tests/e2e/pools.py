@@ -4,10 +4,11 @@
 import collections
 
 from lib import client, daemon, server, tap
+from lib.postgres import Postgres
 from lib.tap import same, true
 
 PROCESSES, EACH = 20, 50
-shared = server.Shared(max_connections=1100)
+shared = server.Shared(Postgres, max_connections=1100)
 
 
 @tap.test("a thousand connections: the counts equal pg_stat_activity's", limit=180)

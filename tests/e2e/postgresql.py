@@ -8,10 +8,11 @@ import threading
 import time
 
 from lib import client, daemon, pooler, server, tap
+from lib.postgres import Postgres
 from lib.frontend import SYNC, Session, bind, execute, message, parse, query
 from lib.tap import same, true
 
-shared = server.Shared(wal_level="logical", max_wal_senders=5)
+shared = server.Shared(Postgres, wal_level="logical", max_wal_senders=5)
 
 
 def row_of(d, s, what="the connection"):

@@ -3,15 +3,17 @@
 
 import os
 
-from lib import client, daemon, mariadb, server, tap
-from lib.frontend import SYNC, Session, bind, close, execute, message, parse, query
+from lib import client, daemon, server, tap
+from lib.mariadb import MariaDB
+from lib.postgres import Postgres
+from lib.frontend import SYNC, Session, bind, close, execute, parse, query
 from lib.tap import same, true
 
 PG_DRIVERS = ("libpq", "lib/pq", "pgx", "node-postgres")
 MY_DRIVERS = ("libmariadb", "go-sql-driver", "mysql2", "mariadb-java-client")
 UNSEEN = "prepared earlier, its text is not known"
 CANARY = "Zk9canary"
-shared, shared_my = server.Shared(), mariadb.Shared()
+shared, shared_my = server.Shared(Postgres), server.Shared(MariaDB)
 
 
 class Both:

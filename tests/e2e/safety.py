@@ -9,9 +9,10 @@ import subprocess
 import time
 
 from lib import client, daemon, server, tap
+from lib.postgres import Postgres
 from lib.tap import same, true
 
-shared = server.Shared()
+shared = server.Shared(Postgres)
 LOOK = "500ms"
 
 

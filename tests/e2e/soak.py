@@ -7,10 +7,11 @@ import signal
 import time
 
 from lib import client, daemon, server, tap
+from lib.postgres import Postgres
 from lib.tap import same, true
 
 SECONDS = 20
-shared = server.Shared()
+shared = server.Shared(Postgres)
 
 
 def descriptors(d):

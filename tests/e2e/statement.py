@@ -4,11 +4,12 @@
 import os
 
 from lib import client, daemon, server, tap
+from lib.postgres import Postgres
 from lib.tap import same, true
 
 CANARY = "Zk9canary"
 TRACE = "0af7651916cd43dd8448eb211c80319c"
-shared = server.Shared()
+shared = server.Shared(Postgres)
 
 
 @tap.test("the last statement of a forgotten transaction is shown, redacted", each=client.DRIVERS)

@@ -6,10 +6,12 @@ import time
 
 import pymysql
 
-from lib import client, daemon, mariadb, net, server, tap
+from lib import client, daemon, net, server, tap
+from lib.mariadb import MariaDB
+from lib.postgres import Postgres
 from lib.tap import same, true
 
-shared = server.Shared()
+shared = server.Shared(Postgres)
 
 CONFIG = """
 detectors:
@@ -75,10 +77,10 @@ def small(b):
 
 @tap.test("on MariaDB, too: rows that were asked for one by one, and forgotten")
 def forgotten_rows(b):
-    my = mariadb.MariaDB()
+    my = MariaDB()
     b.later(my.close)
     d = daemon.Daemon(b, config())
-    app = pymysql.connect(host=my.address, port=my.port, user="app", password=mariadb.PASSWORD,
+    app = pymysql.connect(host=my.address, port=my.port, user="app", password=server.PASSWORD,
                           database="shop", cursorclass=pymysql.cursors.SSCursor)
     b.later(app._sock.close)
     app.cursor().execute("select 1")
@@ -145,7 +147,7 @@ def closed(b):
 
 @tap.test("one that was closed before the observer came is found too")
 def closed_before(b):
-    pg = server.Postgres(usual_port=True)
+    pg = Postgres(usual_port=True)
     b.later(pg.close)
     app = client.Client(b, pg, "libpq")
     pg.ask("select pg_terminate_backend(%s)", app.backend())
@@ -155,7 +157,7 @@ def closed_before(b):
 
 @tap.test("a client that closes when its server does is not")
 def closing(b):
-    pg = server.Postgres()
+    pg = Postgres()
     b.later(pg.close)
     d = daemon.Daemon(b, config())
     app = client.Client(b, pg, "psycopg2")
@@ -201,7 +203,7 @@ def inherited(b):
 
 def far_server(b):
     wire = net.Wire(b)
-    pg = server.Postgres(far=wire.far)
+    pg = Postgres(far=wire.far)
     b.later(pg.close)
     return wire, pg
 

@@ -20,7 +20,9 @@ import subprocess
 import threading
 import time
 
-from lib import client, daemon, mariadb, pooler, server, tap
+from lib import client, daemon, pooler, tap
+from lib.mariadb import MariaDB
+from lib.postgres import Postgres
 from lib.tap import same, true
 
 MINUTES = int(os.environ.get("MINUTES", "0"))
@@ -163,9 +165,9 @@ class Bench:
 
     def __init__(self, b):
         self.b = b
-        self.pg = server.Postgres(max_connections=900)
+        self.pg = Postgres(max_connections=900)
         b.later(self.pg.close)
-        self.maria = mariadb.MariaDB(max_connections=500)
+        self.maria = MariaDB(max_connections=500)
         b.later(self.maria.close)
         self.between = pooler.Pooler(b, self.pg, "transaction")
         self.daemon = daemon.Daemon(b, config())
@@ -190,7 +192,7 @@ class Bench:
         return programs
 
     def alive(self, programs):
-        same([p.ended() for p in programs if p.ended()], [], "programs that ended")
+        same([why for p in programs if (why := p.ended())], [], "programs that ended")
 
     def confirmed(self):
         """All findings that were ever confirmed on these servers, by their id."""

@@ -7,15 +7,27 @@ import threading
 
 import psycopg2
 
-from lib import client, daemon, mariadb, server, tap
+from lib import client, daemon, server, tap
+from lib.mariadb import MariaDB
+from lib.postgres import Postgres
 from lib.tap import same, true
 
-shared = server.Shared()
-shared_mysql = mariadb.Shared()
+shared = server.Shared(Postgres)
+shared_mysql = server.Shared(MariaDB)
 
 
 def path_of(pg):
     return f"unix:{pg.dir}/.s.PGSQL.{pg.port}"
+
+
+def started(b, config):
+    """A daemon that hears, for there is a connection already."""
+    pg = shared.get()
+    keeper = pg.admin()
+    b.later(keeper.close)
+    d = daemon.Daemon(b, config)
+    tap.wait_for(d.hears_unix, 3, "the daemon to hear")
+    return d
 
 
 def connect(b, driver):
@@ -31,7 +43,7 @@ def connect(b, driver):
 @tap.test("it is listed with all that is known of it, and gone when it is closed",
           each=client.DRIVERS + ("libmariadb",))
 def listed(b, driver):
-    d = daemon.Daemon(b, daemon.config_observe())
+    d = started(b, daemon.config_observe())
     app, path = connect(b, driver)
     backend = app.backend()
     c = d.wait_activity(app.pid, "idle", "after a statement", backend)
@@ -57,7 +69,7 @@ def listed(b, driver):
 
 @tap.test("a forgotten transaction is found, named, and not touched", each=("libpq", "libmariadb"))
 def leaked(b, driver):
-    d = daemon.Daemon(b, "evidence: transactions\nmode: fix\n"
+    d = started(b, "evidence: transactions\nmode: fix\n"
                          "detectors:\n  idle-in-txn: { grace: 500ms }\n"
                          "rules:\n  - { match: { kind: idle-in-txn }, act: [ defuse, close, destroy ] }\n")
     app, _ = connect(b, driver)
@@ -95,7 +107,7 @@ def adopted(b, driver):
 @tap.test("answers of many pieces and notices in between are followed")
 def large(b):
     pg = shared.get()
-    d = daemon.Daemon(b, daemon.config_observe())
+    d = started(b, daemon.config_observe())
     app, _ = connect(b, "psycopg2")
     app.must("query select repeat('Z' || chr(5) || 'I', 400000)")
     app.must("begin")
@@ -111,9 +123,9 @@ def large(b):
 
 @tap.test("the server's end gone, it is no idle connection")
 def server_gone(b):
-    pg = server.Postgres()
+    pg = Postgres()
     b.later(pg.close)
-    d = daemon.Daemon(b, daemon.config_observe())
+    d = started(b, daemon.config_observe())
     app = client.Client(b, pg, "libpq", PGHOST=pg.dir)
     app.must("query select 1")
     d.wait_activity(app.pid, "idle", "before")
@@ -123,7 +135,7 @@ def server_gone(b):
 
 @tap.test("what is no database, and what was never answered, is not listed")
 def others(b):
-    d = daemon.Daemon(b, daemon.config_observe())
+    d = started(b, daemon.config_observe())
     pg = shared.get()
     path = os.path.join(b.dir, "echo")
     listener = socket.socket(socket.AF_UNIX)
@@ -153,7 +165,7 @@ def others(b):
 @tap.test("threads that share no connection each have their own, at once")
 def threads(b):
     pg = shared.get()
-    d = daemon.Daemon(b, daemon.config_observe())
+    d = started(b, daemon.config_observe())
     go, errors = threading.Event(), []
 
     def work(n):
@@ -179,6 +191,33 @@ def threads(b):
         w.join()
     same(errors, [], "errors")
     tap.wait_for(lambda: not d.conns(f"pid={os.getpid()}", "user=app"), 2, "all to be gone")
+
+
+def gone(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+@tap.test("those that take the places of others, closed a moment before, are listed too")
+def successors(b):
+    pg = shared.get()
+    d = started(b, daemon.config_observe())
+    expected = [("idle-in-txn", path_of(pg))] * 8
+    for n in range(10):
+        some = [psycopg2.connect(host=pg.dir, port=pg.port, user="app", dbname="shop")
+                for _ in expected]
+        for c in some:
+            c.cursor().execute("select %s", (n,))
+        tap.wait_for(lambda: [(m["activity"], m["remote"])
+                              for m in d.conns(f"pid={os.getpid()}", "user=app")] == expected,
+                     2, f"all of round {n}")
+        backends = [c.info.backend_pid for c in some]
+        for c in some:
+            c.close()
+        tap.wait_for(lambda: all(map(gone, backends)), 5, "the server to let go")
 
 
 class Both:

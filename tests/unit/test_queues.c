@@ -257,10 +257,10 @@ static void half_dead_is_sure_when_it_lasts(void **state)
 		struct queues q = { .unacked = 30, .retransmits = rows[i].retransmits,
 				    .error = rows[i].error, .held = rows[i].held };
 
-		memset(w->conns.lossy, 0, sizeof(w->conns.lossy));
+		memset(w->conns.paths, 0, sizeof(w->conns.paths));
 		w->slot.last_ns++;
 		apply(w);
-		memset(w->conns.lossy, 0, sizeof(w->conns.lossy));
+		memset(w->conns.paths, 0, sizeof(w->conns.paths));
 		walk(w, 100, q);
 		if (says(w, "half-dead", 100 + rows[i].seconds, &s) != (rows[i].confidence > 0) ||
 		    (rows[i].confidence > 0 && s.confidence != rows[i].confidence))
@@ -284,9 +284,41 @@ static void what_came_through_once_is_held_against_its_path(void **state)
 	/* A way that lost nothing for an hour is trusted again; one to elsewhere always was. */
 	walk(w, 3761, q);
 	assert_true(found(w, "half-dead", 3800));
-	w->conns.lossy[0].remote.port = 1;
+	w->conns.paths[0].remote.port = 1;
 	walk(w, 171, q);
 	assert_true(found(w, "half-dead", 172));
+}
+
+static void where_others_are_answered_the_way_is_open(void **state)
+{
+	const struct queues q = { .unacked = 30, .retransmits = 2 };
+	struct world *w = *state;
+	struct slot other = w->slot;
+
+	other.cookie = 78;
+	other.last_ns = AT(99);
+	assert_non_null(conns_apply_slot(&w->conns, 1, &other));
+	walk(w, 100, q);
+	assert_true(found(w, "half-dead", 100));
+	other.last_ns = AT(101);
+	(void)conns_apply_slot(&w->conns, 1, &other);
+	walk(w, 102, q);
+	assert_false(found(w, "half-dead", 102));
+	walk(w, 150, (struct queues){ .unacked = 30, .retransmits = 8 });
+	assert_true(found(w, "half-dead", 150));
+
+	/* To another server it says nothing. */
+	w->slot.last_ns = AT(3000);
+	apply(w);
+	memset(w->conns.paths, 0, sizeof(w->conns.paths));
+	walk(w, 3001, q);
+	other.rport = 1;
+	other.gen++;
+	other.cookie = 79;
+	other.last_ns = AT(3002);
+	(void)conns_apply_slot(&w->conns, 1, &other);
+	walk(w, 3003, q);
+	assert_true(found(w, "half-dead", 3003));
 }
 
 static void half_dead_is_borne_out_by_silence(void **state)
@@ -360,6 +392,7 @@ int main(void)
 		TEST(unread_is_borne_out_by_the_same_queue),
 		TEST(half_dead_is_sure_when_it_lasts),
 		TEST(what_came_through_once_is_held_against_its_path),
+		TEST(where_others_are_answered_the_way_is_open),
 		TEST(half_dead_is_borne_out_by_silence),
 		TEST(close_wait_is_less_sure_of_what_lay_idle),
 		TEST(shared_takes_two_that_come_back),

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -37,6 +38,49 @@ static struct pair connected(void)
 	(void)close(listener);
 	assert_int_equal(getsockopt(p.client, SOL_SOCKET, SO_COOKIE, &p.name.cookie, &len), 0);
 	return p;
+}
+
+/* The number that the next descriptor gets: one that was left open moves it. */
+static int next_fd(void)
+{
+	int fd = dup(STDERR_FILENO);
+
+	assert_int_equal(close(fd), 0);
+	return fd;
+}
+
+static void a_duplicate_is_the_same_socket(void **state)
+{
+	int pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0), ours;
+	struct pair p = connected();
+	uint64_t cookie = 0;
+	socklen_t len = sizeof(cookie);
+
+	(void)state;
+	ours = sockfd_duplicate(pidfd, p.client, p.name.cookie);
+	assert_true(ours >= 0 && ours != p.client);
+	assert_int_equal(getsockopt(ours, SOL_SOCKET, SO_COOKIE, &cookie, &len), 0);
+	assert_int_equal(cookie, p.name.cookie);
+	(void)close(ours);
+	(void)close(p.client);
+	(void)close(p.server);
+	(void)close(pidfd);
+}
+
+static void what_is_another_by_now_is_not_duplicated(void **state)
+{
+	int pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0), before;
+	struct pair p = connected();
+
+	(void)state;
+	before = next_fd();
+	assert_int_equal(sockfd_duplicate(pidfd, p.server, p.name.cookie), -ENOENT);
+	assert_int_equal(sockfd_duplicate(pidfd, pidfd, p.name.cookie), -ENOENT);
+	assert_int_equal(next_fd(), before);
+	(void)close(p.client);
+	assert_int_equal(sockfd_duplicate(pidfd, p.client, p.name.cookie), -ENOENT);
+	(void)close(p.server);
+	(void)close(pidfd);
 }
 
 static void a_socket_tells_its_bytes_and_queues(void **state)
@@ -77,6 +121,8 @@ static void what_nobody_has_open_is_gone(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_duplicate_is_the_same_socket),
+		cmocka_unit_test(what_is_another_by_now_is_not_duplicated),
 		cmocka_unit_test(a_socket_tells_its_bytes_and_queues),
 		cmocka_unit_test(what_nobody_has_open_is_gone),
 	};

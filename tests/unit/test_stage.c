@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "conn.h"
+#include "lib/cleanup.h"
 #include "lib/clock.h"
 
 #define START (1000 * NS_PER_S)
@@ -56,156 +57,137 @@ static void heard(uint64_t seconds)
 	slot.last_ns = START + seconds * NS_PER_S;
 }
 
-static void from_the_first_packet_to_ready(void **state)
-{
-	static const uint8_t early[] = { PHASE_OPENING, PHASE_HELLO, PHASE_NEGOTIATE, PHASE_AUTH };
+#define LOOKS 8
 
-	(void)state;
-	for (size_t i = 0; i < sizeof(early); i++) {
-		slot.phase = early[i];
-		/* Not even retransmissions make one degraded that never was ready. */
-		assert_int_equal(look(i, 3), STAGE_ESTABLISHING);
+/* What the slot says at a look, and the stage it is in then. */
+struct moment {
+	uint64_t at_s;
+	uint32_t retransmits;
+	uint64_t heard_s;	/* when the last byte came; 0: as before */
+	uint8_t phase;		/* 0: as before, as all below */
+	uint8_t tcp_state;
+	uint32_t flags;
+	uint32_t rtt_n, rtt_us;	/* round trips since the look before */
+	uint64_t cookie;
+	enum stage stage;
+};
+
+static void happen(const struct moment *m)
+{
+	if (m->heard_s)
+		heard(m->heard_s);
+	if (m->phase)
+		slot.phase = m->phase;
+	if (m->tcp_state)
+		slot.tcp_state = m->tcp_state;
+	if (m->flags)
+		slot.flags = m->flags;
+	if (m->cookie) {
+		slot.cookie = m->cookie;
+		slot.gen++;
 	}
-	slot.phase = PHASE_READY;
-	assert_int_equal(look(9, 0), STAGE_READY);
+	if (m->rtt_n) {
+		slot.rtt_n += m->rtt_n;
+		slot.rtt_sum_us += (uint64_t)m->rtt_n * m->rtt_us;
+		slot.rtt_us = m->rtt_us;
+	}
 }
 
-static void encrypted_and_adopted_ones_are_ready(void **state)
-{
-	(void)state;
-	slot.phase = PHASE_BLIND;
-	assert_int_equal(look(1, 0), STAGE_READY);
-	slot.phase = PHASE_ADOPTED;
-	assert_int_equal(look(2, 0), STAGE_READY);
+static const struct life {
+	const char *what;
+	struct moment moments[LOOKS];	/* up to one at no time, with nothing in it */
+} lives[] = {
+	/* Not even retransmissions make one degraded that never was ready. */
+	{ "from the first packet to ready", {
+		{ 0, 3, .phase = PHASE_OPENING, .stage = STAGE_ESTABLISHING },
+		{ 1, 3, .phase = PHASE_HELLO, .stage = STAGE_ESTABLISHING },
+		{ 2, 3, .phase = PHASE_NEGOTIATE, .stage = STAGE_ESTABLISHING },
+		{ 3, 3, .phase = PHASE_AUTH, .stage = STAGE_ESTABLISHING },
+		{ 9, 0, .phase = PHASE_READY, .stage = STAGE_READY },
+	} },
 	/* What was lost sight of is our trouble. */
-	slot.phase = PHASE_READY;
-	slot.flags = SLOT_UNFRAMED;
-	assert_int_equal(look(3, 0), STAGE_READY);
-}
+	{ "encrypted and adopted ones are ready", {
+		{ 1, 0, .phase = PHASE_BLIND, .stage = STAGE_READY },
+		{ 2, 0, .phase = PHASE_ADOPTED, .stage = STAGE_READY },
+		{ 3, 0, .phase = PHASE_READY, .flags = SLOT_UNFRAMED, .stage = STAGE_READY },
+	} },
+	{ "retransmissions degrade, and ten good seconds mend", {
+		{ 1, 1, .stage = STAGE_READY },
+		{ 1, 2, .stage = STAGE_DEGRADED },
+		{ 2, 3, .stage = STAGE_DEGRADED },
+		{ 3, 0, .heard_s = 3, .stage = STAGE_RECOVERING },
+		{ 8, 0, .heard_s = 8, .stage = STAGE_RECOVERING },
+		{ 11, 0, .stage = STAGE_RECOVERING },
+		{ 12, 0, .stage = STAGE_READY },
+	} },
+	{ "trouble while it recovers begins anew", {
+		{ 1, 2, .stage = STAGE_DEGRADED },
+		{ 2, 0, .heard_s = 2, .stage = STAGE_RECOVERING },
+		{ 9, 2, .stage = STAGE_DEGRADED },
+		{ 10, 0, .heard_s = 10, .stage = STAGE_RECOVERING },
+		{ 18, 0, .stage = STAGE_RECOVERING },
+		{ 19, 0, .stage = STAGE_READY },
+	} },
+	/* Nobody asked the socket again, or it gave up counting: that is no proof of health. */
+	{ "without a byte it stays degraded", {
+		{ 1, 4, .stage = STAGE_DEGRADED },
+		{ 2, 0, .stage = STAGE_DEGRADED },
+		{ 3600, 0, .stage = STAGE_DEGRADED },
+		{ 3602, 0, .heard_s = 3601, .stage = STAGE_RECOVERING },
+	} },
+	/* At the second look a server thinks before it acknowledges. */
+	{ "a round trip far above its mean degrades", {
+		{ 1, .rtt_n = 1000, .rtt_us = 20000, .stage = STAGE_READY },
+		{ 2, .rtt_n = 1, .rtt_us = 240000, .stage = STAGE_READY },
+		{ 3, .rtt_n = 1, .rtt_us = 400000, .stage = STAGE_DEGRADED },
+		{ 4, .heard_s = 4, .rtt_n = 1, .rtt_us = 300000, .stage = STAGE_DEGRADED },
+		{ 5, .heard_s = 5, .rtt_n = 1, .rtt_us = 60000, .stage = STAGE_RECOVERING },
+		{ 14, .stage = STAGE_READY },
+	} },
+	{ "a slow network is not a degraded one", {
+		{ 1, .rtt_n = 1000, .rtt_us = 300000, .stage = STAGE_READY },
+		{ 2, .rtt_n = 1, .rtt_us = 900000, .stage = STAGE_READY },
+		{ 3, .rtt_n = 1, .rtt_us = 1300000, .stage = STAGE_DEGRADED },
+		{ 4, .heard_s = 4, .rtt_n = 1, .rtt_us = 700000, .stage = STAGE_DEGRADED },
+		{ 5, .heard_s = 5, .rtt_n = 1, .rtt_us = 500000, .stage = STAGE_RECOVERING },
+	} },
+	{ "of few round trips nobody knows the mean", {
+		{ 1, .rtt_n = 10, .rtt_us = 100, .stage = STAGE_READY },
+		{ 1, .rtt_n = 1, .rtt_us = 2000000, .stage = STAGE_READY },
+	} },
+	{ "closed by the server and then by the client", {
+		{ 1, .stage = STAGE_READY },
+		{ 2, .tcp_state = TCP_STATE_CLOSE_WAIT, .heard_s = 2, .stage = STAGE_DEGRADED },
+		{ 60, .heard_s = 3, .stage = STAGE_DEGRADED },
+		{ 61, .tcp_state = TCP_STATE_LAST_ACK, .stage = STAGE_TERMINATED },
+	} },
+	{ "while it is established it may end", {
+		{ 1, .phase = PHASE_AUTH, .stage = STAGE_ESTABLISHING },
+		{ 1, .tcp_state = TCP_STATE_CLOSE, .stage = STAGE_TERMINATED },
+	} },
+	{ "while it is degraded it may end", {
+		{ 1, 2, .stage = STAGE_DEGRADED },
+		{ 2, .tcp_state = TCP_STATE_FIN_WAIT1, .stage = STAGE_TERMINATED },
+	} },
+	{ "the next in the slot inherits no stage", {
+		{ 1, 5, .stage = STAGE_DEGRADED },
+		{ 2, .cookie = 8, .stage = STAGE_READY },
+	} },
+};
 
-static void retransmissions_degrade_and_ten_good_seconds_mend(void **state)
+static void live(void **state)
 {
-	(void)state;
-	assert_int_equal(look(0, 1), STAGE_READY);
-	assert_int_equal(look(1, 2), STAGE_DEGRADED);
-	assert_int_equal(look(2, 3), STAGE_DEGRADED);
-	heard(3);
-	assert_int_equal(look(3, 0), STAGE_RECOVERING);
-	heard(8);
-	assert_int_equal(look(8, 0), STAGE_RECOVERING);
-	assert_int_equal(look(11, 0), STAGE_RECOVERING);
-	assert_int_equal(look(12, 0), STAGE_READY);
-}
+	const struct life *l = *state;
 
-static void trouble_while_it_recovers_begins_anew(void **state)
-{
-	(void)state;
-	assert_int_equal(look(1, 2), STAGE_DEGRADED);
-	heard(2);
-	assert_int_equal(look(2, 0), STAGE_RECOVERING);
-	assert_int_equal(look(9, 2), STAGE_DEGRADED);
-	heard(10);
-	assert_int_equal(look(10, 0), STAGE_RECOVERING);
-	assert_int_equal(look(18, 0), STAGE_RECOVERING);
-	assert_int_equal(look(19, 0), STAGE_READY);
-}
+	for (size_t i = 0; i < LOOKS && (i == 0 || l->moments[i].at_s); i++) {
+		const struct moment *m = &l->moments[i];
+		enum stage stage;
 
-/* Nobody asked the socket again, or it gave up counting: that is no proof of health. */
-static void without_a_byte_it_stays_degraded(void **state)
-{
-	(void)state;
-	assert_int_equal(look(1, 4), STAGE_DEGRADED);
-	assert_int_equal(look(2, 0), STAGE_DEGRADED);
-	assert_int_equal(look(3600, 0), STAGE_DEGRADED);
-	heard(3601);
-	assert_int_equal(look(3602, 0), STAGE_RECOVERING);
-}
-
-static void samples(uint32_t n, uint32_t us)
-{
-	slot.rtt_n += n;
-	slot.rtt_sum_us += (uint64_t)n * us;
-	slot.rtt_us = us;
-}
-
-static void a_round_trip_far_above_its_mean_degrades(void **state)
-{
-	(void)state;
-	samples(1000, 20000);
-	assert_int_equal(look(1, 0), STAGE_READY);
-	/* A server that thinks before it acknowledges. */
-	samples(1, 240000);
-	assert_int_equal(look(2, 0), STAGE_READY);
-	samples(1, 400000);
-	assert_int_equal(look(3, 0), STAGE_DEGRADED);
-	heard(4);
-	samples(1, 300000);
-	assert_int_equal(look(4, 0), STAGE_DEGRADED);
-	heard(5);
-	samples(1, 60000);
-	assert_int_equal(look(5, 0), STAGE_RECOVERING);
-	assert_int_equal(look(14, 0), STAGE_READY);
-}
-
-static void a_slow_network_is_not_a_degraded_one(void **state)
-{
-	(void)state;
-	samples(1000, 300000);
-	assert_int_equal(look(1, 0), STAGE_READY);
-	samples(1, 900000);
-	assert_int_equal(look(2, 0), STAGE_READY);
-	samples(1, 1300000);
-	assert_int_equal(look(3, 0), STAGE_DEGRADED);
-	heard(4);
-	samples(1, 700000);
-	assert_int_equal(look(4, 0), STAGE_DEGRADED);
-	heard(5);
-	samples(1, 500000);
-	assert_int_equal(look(5, 0), STAGE_RECOVERING);
-}
-
-static void of_few_round_trips_nobody_knows_the_mean(void **state)
-{
-	(void)state;
-	samples(10, 100);
-	samples(1, 2000000);
-	assert_int_equal(look(1, 0), STAGE_READY);
-}
-
-static void closed_by_the_server_and_then_by_the_client(void **state)
-{
-	(void)state;
-	assert_int_equal(look(1, 0), STAGE_READY);
-	slot.tcp_state = 8;
-	heard(2);
-	assert_int_equal(look(2, 0), STAGE_DEGRADED);
-	heard(3);
-	assert_int_equal(look(60, 0), STAGE_DEGRADED);
-	slot.tcp_state = 9;
-	assert_int_equal(look(61, 0), STAGE_TERMINATED);
-}
-
-static void from_every_stage_it_may_end(void **state)
-{
-	(void)state;
-	slot.phase = PHASE_AUTH;
-	assert_int_equal(look(0, 0), STAGE_ESTABLISHING);
-	slot.tcp_state = 7;
-	assert_int_equal(look(0, 0), STAGE_TERMINATED);
-	slot.tcp_state = 1;
-	slot.phase = PHASE_READY;
-	assert_int_equal(look(1, 2), STAGE_DEGRADED);
-	slot.tcp_state = 4;
-	assert_int_equal(look(2, 0), STAGE_TERMINATED);
-}
-
-static void the_next_in_the_slot_inherits_no_stage(void **state)
-{
-	(void)state;
-	assert_int_equal(look(1, 5), STAGE_DEGRADED);
-	slot.cookie = 8;
-	slot.gen = 2;
-	assert_int_equal(look(2, 0), STAGE_READY);
+		happen(m);
+		stage = look(m->at_s, m->retransmits);
+		if (stage != m->stage)
+			fail_msg("look %zu: %s, not %s", i, stage_name(stage), stage_name(m->stage));
+	}
 }
 
 /* --- the quiet clock -------------------------------------------------------- */
@@ -289,23 +271,17 @@ static void no_time_is_never_much_time(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
-		TEST(from_the_first_packet_to_ready),
-		TEST(encrypted_and_adopted_ones_are_ready),
-		TEST(retransmissions_degrade_and_ten_good_seconds_mend),
-		TEST(trouble_while_it_recovers_begins_anew),
-		TEST(without_a_byte_it_stays_degraded),
-		TEST(a_round_trip_far_above_its_mean_degrades),
-		TEST(a_slow_network_is_not_a_degraded_one),
-		TEST(of_few_round_trips_nobody_knows_the_mean),
-		TEST(closed_by_the_server_and_then_by_the_client),
-		TEST(from_every_stage_it_may_end),
-		TEST(the_next_in_the_slot_inherits_no_stage),
+	const struct CMUnitTest clocks[] = {
 		TEST(the_quiet_clock_stands_while_the_owner_cannot_run),
 		TEST(a_stop_that_was_always_there_takes_all_of_the_silence),
 		TEST(a_byte_begins_it_anew),
 		TEST(no_time_is_never_much_time),
 	};
+	struct CMUnitTest stages[ARRAY_SIZE(lives)];
 
-	return cmocka_run_group_tests_name("stage", tests, NULL, NULL);
+	for (size_t i = 0; i < ARRAY_SIZE(lives); i++)
+		stages[i] = (struct CMUnitTest){ lives[i].what, live, setup, teardown,
+						 (void *)(uintptr_t)&lives[i] };
+	return cmocka_run_group_tests_name("stage", stages, NULL, NULL) +
+	       cmocka_run_group_tests_name("quiet", clocks, NULL, NULL);
 }

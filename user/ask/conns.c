@@ -4,14 +4,14 @@
 #include "ask/filter.h"
 #include "ask/question.h"
 
-static bool has_finding(const struct filter *f, const struct lookup *l, const struct conn *c)
+static bool has_finding(const struct filter *f, const struct context *x, const struct conn *c)
 {
 	size_t n;
 	const struct finding **found;
 
 	if (!f->kind && !f->leaked)
 		return true;
-	found = lookup_findings(l, c->cookie, &n);
+	found = context_findings(x, c->cookie, &n);
 	for (size_t i = 0; i < n; i++) {
 		if (filter_finding(f, found[i]))
 			return true;
@@ -21,20 +21,20 @@ static bool has_finding(const struct filter *f, const struct lookup *l, const st
 
 static enum exit_code answer(const struct inquiry *q, json_t **ret)
 {
-	struct lookup l;
+	struct context x;
 	struct filter f;
 	json_t *rows;
 
 	if (filter_parse(q->params, &f, ret) != EXIT_OK)
 		return EXIT_USAGE;
-	if (lookup_init(&l, q->e) < 0)
+	if (context_init(&x, q->e) < 0)
 		return ask_fail(ret, EXIT_FAIL, "out of memory");
 	rows = json_array();
 	conns_for_each(&q->e->conns, c) {
-		if (ask_may_see(q, c->uid) && filter_conn(&f, c) && has_finding(&f, &l, c))
-			(void)json_array_append_new(rows, document_conn(&l, c, q->now_ns));
+		if (ask_may_see(q, c->uid) && filter_conn(&f, c) && has_finding(&f, &x, c))
+			(void)json_array_append_new(rows, document_conn(&x, c, q->now_ns));
 	}
-	lookup_done(&l);
+	context_done(&x);
 	return ask_done("conns", rows, ret);
 }
 

@@ -20,20 +20,20 @@ static int by_cookie(const void *a, const void *b)
 	return ((*x)->conn.cookie > (*y)->conn.cookie) - ((*x)->conn.cookie < (*y)->conn.cookie);
 }
 
-int lookup_init(struct lookup *l, const struct engine *e)
+int context_init(struct context *x, const struct engine *e)
 {
 	const struct detect *d = &e->detect;
 
-	*l = (struct lookup){ .e = e, .own_netns = netns_own() };
-	l->findings = calloc((size_t)d->count + 1, sizeof(*l->findings));
-	if (!l->findings)
+	*x = (struct context){ .e = e, .own_netns = netns_own() };
+	x->findings = calloc((size_t)d->count + 1, sizeof(*x->findings));
+	if (!x->findings)
 		return -ENOMEM;
 	findings_for_each(d, f) {
 		if (f->state == FINDING_SUSPECT || f->state == FINDING_CONFIRMED)
-			l->findings[l->count++] = f;
+			x->findings[x->count++] = f;
 	}
-	if (l->count)
-		qsort(l->findings, l->count, sizeof(*l->findings), by_cookie);
+	if (x->count)
+		qsort(x->findings, x->count, sizeof(*x->findings), by_cookie);
 	return 0;
 }
 
@@ -44,32 +44,32 @@ static void cgroup_text_done(struct cgroup_text *t)
 	json_decref(t->unit);
 }
 
-void lookup_done(struct lookup *l)
+void context_done(struct context *x)
 {
 	for (size_t i = 0; i < CGROUPS_CACHED; i++)
-		cgroup_text_done(&l->cgroups[i]);
+		cgroup_text_done(&x->cgroups[i]);
 	for (size_t i = 0; i < NETNS_CACHED; i++)
-		json_decref(l->netns[i].name);
-	free(l->findings);
+		json_decref(x->netns[i].name);
+	free(x->findings);
 }
 
-const struct finding **lookup_findings(const struct lookup *l, uint64_t cookie, size_t *ret_count)
+const struct finding **context_findings(const struct context *x, uint64_t cookie, size_t *ret_count)
 {
-	size_t low = 0, high = l->count, end;
+	size_t low = 0, high = x->count, end;
 
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 
-		if (l->findings[middle]->conn.cookie < cookie)
+		if (x->findings[middle]->conn.cookie < cookie)
 			low = middle + 1;
 		else
 			high = middle;
 	}
 	end = low;
-	while (end < l->count && l->findings[end]->conn.cookie == cookie)
+	while (end < x->count && x->findings[end]->conn.cookie == cookie)
 		end++;
 	*ret_count = end - low;
-	return end > low ? l->findings + low : NULL;
+	return end > low ? x->findings + low : NULL;
 }
 
 static void set(json_t *o, const char *key, json_t *value)
@@ -104,9 +104,9 @@ static json_t *protocol_name(const struct protocol *p)
 	return p ? json_string(p->name) : json_null();
 }
 
-static void set_cgroup(json_t *o, struct lookup *l, uint32_t pid)
+static void set_cgroup(json_t *o, struct context *x, uint32_t pid)
 {
-	struct cgroup_text *t = &l->cgroups[pid % CGROUPS_CACHED];
+	struct cgroup_text *t = &x->cgroups[pid % CGROUPS_CACHED];
 	struct container c;
 	char path[512] = "";
 
@@ -123,12 +123,12 @@ static void set_cgroup(json_t *o, struct lookup *l, uint32_t pid)
 }
 
 /* Null: the observer's own. */
-static json_t *netns(struct lookup *l, uint32_t inode)
+static json_t *netns(struct context *x, uint32_t inode)
 {
-	struct netns_text *t = &l->netns[inode % NETNS_CACHED];
+	struct netns_text *t = &x->netns[inode % NETNS_CACHED];
 	char name[256];
 
-	if (!inode || inode == l->own_netns)
+	if (!inode || inode == x->own_netns)
 		return json_null();
 	if (!t->name || t->inode != inode) {
 		netns_name(inode, name, sizeof(name));
@@ -147,10 +147,10 @@ void document_culprit(json_t *o, const struct culprit *who, const struct conn *c
 }
 
 /* Of a connection without a finding nobody looked it up: `show` does. */
-static const struct culprit *known_culprit(const struct lookup *l, const struct conn *c)
+static const struct culprit *known_culprit(const struct context *x, const struct conn *c)
 {
 	size_t n;
-	const struct finding **found = lookup_findings(l, c->cookie, &n);
+	const struct finding **found = context_findings(x, c->cookie, &n);
 
 	for (size_t i = 0; i < n; i++)
 		if (found[i]->culprit)
@@ -159,23 +159,23 @@ static const struct culprit *known_culprit(const struct lookup *l, const struct 
 }
 
 /* Who holds it: what was asked, under which trace, by which thread. */
-static void set_culprit(json_t *o, const struct lookup *l, const struct conn *c)
+static void set_culprit(json_t *o, const struct context *x, const struct conn *c)
 {
-	const char *language = culprits_language(l->e->culprits, c);
+	const char *language = culprits_language(x->e->culprits, c);
 	struct shape shape;
 
-	engine_shape(l->e, c, STATEMENT_LAST, &shape);
+	engine_shape(x->e, c, STATEMENT_LAST, &shape);
 	set(o, "sql", *shape.sql ? json_string(shape.sql) : json_null());
 	set(o, "sql_note", shape.note ? json_string(shape.note) : json_null());
 	set(o, "trace_id", *shape.trace_id ? json_string(shape.trace_id) : json_null());
 	set(o, "language", *language ? json_string(language) : json_null());
-	document_culprit(o, known_culprit(l, c), c);
+	document_culprit(o, known_culprit(x, c), c);
 }
 
-static json_t *ids(const struct lookup *l, const struct conn *c)
+static json_t *ids(const struct context *x, const struct conn *c)
 {
 	size_t n;
-	const struct finding **found = lookup_findings(l, c->cookie, &n);
+	const struct finding **found = context_findings(x, c->cookie, &n);
 	json_t *array = json_array();
 
 	for (size_t i = 0; i < n; i++)
@@ -248,18 +248,18 @@ static void set_handles(json_t *o, const struct engine *e, const struct conn *c)
 				    "results", handed_out(n.results)));
 }
 
-json_t *document_conn(struct lookup *l, const struct conn *c, uint64_t now_ns)
+json_t *document_conn(struct context *x, const struct conn *c, uint64_t now_ns)
 {
 	json_t *o = json_object();
 
 	set(o, "id", json_string(c->id));
 	set(o, "pid", number(c->pid));
 	set(o, "comm", text(c->comm));
-	set_cgroup(o, l, c->pid);
+	set_cgroup(o, x, c->pid);
 	set(o, "protocol", protocol_name(c->protocol));
 	set(o, "local", address(&c->local));
 	set(o, "remote", address(&c->remote));
-	set(o, "netns", netns(l, c->netns));
+	set(o, "netns", netns(x, c->netns));
 	set(o, "user", text(c->user));
 	set(o, "database", text(c->database));
 	set(o, "backend_pid", number(c->backend_pid));
@@ -269,9 +269,9 @@ json_t *document_conn(struct lookup *l, const struct conn *c, uint64_t now_ns)
 	set(o, "queries", queries(c));
 	set(o, "lending", lending(c));
 	set_network(o, c);
-	set_culprit(o, l, c);
-	set(o, "findings", ids(l, c));
-	set_handles(o, l->e, c);
+	set_culprit(o, x, c);
+	set(o, "findings", ids(x, c));
+	set_handles(o, x->e, c);
 	set(o, "uid", c->pid ? json_integer(c->uid) : json_null());
 	set(o, "holders", c->holders == HOLDERS_UNKNOWN ? json_null() : json_integer(c->holders));
 	set(o, "tls", json_boolean(c->tls));

@@ -22,7 +22,7 @@ struct netns_text {
 #define NETNS_CACHED 64
 
 /* What many rows of one answer look up: findings of a connection, cgroup of a process. */
-struct lookup {
+struct context {
 	const struct engine *e;
 	const struct finding **findings;	/* by cookie */
 	size_t count;
@@ -32,14 +32,14 @@ struct lookup {
 };
 
 /* 0 or -ENOMEM. */
-int lookup_init(struct lookup *l, const struct engine *e);
-void lookup_done(struct lookup *l);
+int context_init(struct context *x, const struct engine *e);
+void context_done(struct context *x);
 
 /* The first finding of a connection and how many follow it; NULL: none. */
-const struct finding **lookup_findings(const struct lookup *l, uint64_t cookie, size_t *ret_count);
+const struct finding **context_findings(const struct context *x, uint64_t cookie, size_t *ret_count);
 
 /* New references.  `findings` of a connection are ids; a pool's are empty, to be filled. */
-json_t *document_conn(struct lookup *l, const struct conn *c, uint64_t now_ns);
+json_t *document_conn(struct context *x, const struct conn *c, uint64_t now_ns);
 json_t *document_pool(const struct pool *p);
 
 /* Whose pool it is, where to, as whom: the members that all that is about a pool begins with. */

@@ -131,6 +131,10 @@ static enum exit_code answer(const struct inquiry *q, json_t **ret)
 		return no_such_action(order.with, ret);
 	if (err == -EPERM)
 		return refused(&r, !order.yes, ret);
+	if (err == -EBUSY)
+		return ask_fail(ret, EXIT_FAIL,
+				"nothing was done: a process keeps the kernel from putting probes, "
+				"and us from acting; try again");
 	if (err < 0)
 		return ask_fail(ret, EXIT_FAIL, "the repair failed: %s", strerror(-err));
 	if (!order.yes)

@@ -21,10 +21,10 @@ static const struct conn *find(struct engine *e, const char *id)
 	return c ? c : &f->conn;
 }
 
-static json_t *findings_of(const struct lookup *l, const struct conn *c, uint64_t now_ns)
+static json_t *findings_of(const struct context *x, const struct conn *c, uint64_t now_ns)
 {
 	size_t n;
-	const struct finding **found = lookup_findings(l, c->cookie, &n);
+	const struct finding **found = context_findings(x, c->cookie, &n);
 	json_t *array = json_array();
 
 	for (size_t i = 0; i < n; i++)
@@ -84,14 +84,14 @@ static void set_deeds(json_t *o, const struct engine *e, const struct conn *c)
 	(void)json_object_set_new(o, "stack_pending", json_boolean(pending));
 }
 
-static json_t *card(const struct inquiry *q, struct lookup *l, const struct conn *c)
+static json_t *card(const struct inquiry *q, struct context *x, const struct conn *c)
 {
 	const struct pool *p = levels_of(&q->e->levels, c);
-	json_t *o = document_conn(l, c, q->now_ns);
+	json_t *o = document_conn(x, c, q->now_ns);
 
 	(void)json_object_set_new(o, "opening_sql", opening_of(q->e, c));
 	set_deeds(o, q->e, c);
-	(void)json_object_set_new(o, "findings", findings_of(l, c, q->now_ns));
+	(void)json_object_set_new(o, "findings", findings_of(x, c, q->now_ns));
 	(void)json_object_set_new(o, "pool", p ? document_pool(p) : json_null());
 	(void)json_object_set_new(o, "repairs", repairs_of(q->e, c));
 	return o;
@@ -102,7 +102,7 @@ static enum exit_code answer(const struct inquiry *q, json_t **ret)
 	static const char *const names[] = { "id", NULL };
 	const char *id = json_string_value(json_object_get(q->params, "id"));
 	const struct conn *c;
-	struct lookup l;
+	struct context x;
 	json_t *rows;
 
 	if (ask_only(q, names, ret) != EXIT_OK)
@@ -114,10 +114,10 @@ static enum exit_code answer(const struct inquiry *q, json_t **ret)
 		return ask_fail(ret, EXIT_NOTHING,
 				"no connection or finding '%.40s' (it may have closed; plimsoll leaks lists the present ones)",
 				id);
-	if (lookup_init(&l, q->e) < 0)
+	if (context_init(&x, q->e) < 0)
 		return ask_fail(ret, EXIT_FAIL, "out of memory");
-	rows = json_pack("[o]", card(q, &l, c));
-	lookup_done(&l);
+	rows = json_pack("[o]", card(q, &x, c));
+	context_done(&x);
 	return ask_done("show", rows, ret);
 }
 

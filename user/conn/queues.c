@@ -4,45 +4,61 @@
  *
  * A view holds from one byte to the next: when the connection moves it is over.  What
  * was lost again and again and then came through is remembered for its endpoint: where
- * that happens, silence proves nothing.
+ * that happens, silence proves nothing.  Nor does that of one connection prove much as long
+ * as others to its endpoint are answered.
  */
 #include <string.h>
 
-#include "conn/queues.h"
+#include "conn/internal.h"
 #include "lib/clock.h"
 
-#define TCP_STATE_ESTABLISHED 1
 #define LOSSY_NS (3600 * NS_PER_S)	/* for how long a loss is held against a path */
+#define ASK_NS	 (NS_PER_S / 10)	/* all connections are asked of a path as often */
 #define UNREAD_NS NS_PER_S		/* what lies no longer is on its way */
 #define SEGMENT	 1460			/* a server does not send for less room than that */
 
-static bool is_path(const struct lossy_path *p, const struct conn *c)
+static bool is_path(const struct path *p, const struct conn *c)
 {
-	return p->overcome_ns && p->netns == c->netns && addr_equal(&p->remote, &c->remote);
+	return p->used && p->netns == c->netns && addr_equal(&p->remote, &c->remote);
 }
 
-static void note_overcome(struct conns *t, const struct conn *c, uint64_t now_ns)
+/* Its entry; a new one takes a free place, or that of the one that came through longest ago. */
+static struct path *path_of(struct conns *t, const struct conn *c)
 {
-	struct lossy_path *p = &t->lossy[0];
+	struct path *p = &t->paths[0];
 
-	for (size_t i = 0; i < LOSSY_PATHS; i++) {
-		if (is_path(&t->lossy[i], c)) {
-			p = &t->lossy[i];
-			break;
-		}
-		if (t->lossy[i].overcome_ns < p->overcome_ns)
-			p = &t->lossy[i];
+	for (size_t i = 0; i < PATHS; i++) {
+		struct path *at = &t->paths[i];
+
+		if (is_path(at, c))
+			return at;
+		if (p->used && (!at->used || at->overcome_ns < p->overcome_ns))
+			p = at;
 	}
-	*p = (struct lossy_path){ c->netns, c->remote, now_ns };
+	*p = (struct path){ .used = true, .netns = c->netns, .remote = c->remote };
+	return p;
 }
 
-static bool is_lossy(const struct conns *t, const struct conn *c, uint64_t now_ns)
+/* Whether any connection on the path heard of the server after `since_ns`. */
+static bool is_alive(const struct conns *t, struct path *p, uint64_t since_ns, uint64_t now_ns)
 {
-	for (size_t i = 0; i < LOSSY_PATHS; i++)
-		if (is_path(&t->lossy[i], c) &&
-		    elapsed_ns(t->lossy[i].overcome_ns, now_ns) < LOSSY_NS)
-			return true;
-	return false;
+	if (p->heard_ns <= since_ns && elapsed_ns(p->asked_ns, now_ns) >= ASK_NS) {
+		p->asked_ns = now_ns;
+		conns_for_each(t, c)
+			if (is_path(p, c) && c->last_ns > p->heard_ns)
+				p->heard_ns = c->last_ns;
+	}
+	return p->heard_ns > since_ns;
+}
+
+/* What the path of a connection that sends in vain is known for. */
+static void judge_path(struct conns *t, struct conn *c, uint64_t now_ns)
+{
+	struct sock_view *v = &c->view;
+	struct path *p = path_of(t, c);
+
+	v->lossy = p->overcome_ns && elapsed_ns(p->overcome_ns, now_ns) < LOSSY_NS;
+	v->alive = is_alive(t, p, v->stalled_ns, now_ns);
 }
 
 void conn_queues_moved(struct conns *t, struct conn *c, const struct slot *s)
@@ -50,7 +66,7 @@ void conn_queues_moved(struct conns *t, struct conn *c, const struct slot *s)
 	if (c->last_ns == s->last_ns)
 		return;
 	if (c->view.retransmits)
-		note_overcome(t, c, s->last_ns);
+		path_of(t, c)->overcome_ns = s->last_ns;
 	c->view = (struct sock_view){ 0 };
 }
 
@@ -88,7 +104,9 @@ void conns_apply_queues(struct conns *t, const struct queues *q, uint64_t now_ns
 	v->retransmits = q->retransmits;
 	v->error = q->error;
 	v->held = q->held;
-	v->lossy = q->retransmits && is_lossy(t, c, now_ns);
+	v->lossy = v->alive = false;
+	if (q->retransmits)
+		judge_path(t, c, now_ns);
 	conn_queues_settle(c);
 }
 

@@ -29,7 +29,6 @@
 #define SAMPLES		     16		/* of fewer a mean says nothing */
 #define DELAYED_ACK_US	     250000	/* a receiver may wait 200 ms before it acknowledges */
 #define RECOVERY_NS	     (10 * NS_PER_S)
-#define TCP_STATE_CLOSE_WAIT 8
 
 static bool is_slow(const struct conn *c)
 {

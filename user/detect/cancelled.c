@@ -20,7 +20,6 @@
 #include "detect.h"
 #include "lib/clock.h"
 
-#define TCP_STATE_ESTABLISHED 1
 #define ANSWER_NS (10 * NS_PER_S)	/* so soon a server that heeds it has answered */
 
 /* Not a byte has passed since it was to stop. */

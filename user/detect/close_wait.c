@@ -17,8 +17,6 @@
 #include "detect.h"
 #include "lib/clock.h"
 
-#define TCP_STATE_CLOSE_WAIT 8
-
 static bool is_reading(const struct conn *c, uint64_t grace_ns, uint64_t now_ns)
 {
 	return c->view.unread && elapsed_ns(c->view.unread_ns, now_ns) < grace_ns;

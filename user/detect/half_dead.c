@@ -10,7 +10,8 @@
  * Loss alone looks the same at first.  Where 30 % are lost each way, half of all that is sent
  * goes unacknowledged, and three times in a row is every eighth time.  So:
  *   - at `retransmissions` in a row (3; the kernel's probe of the tail, sent before its
- *     timer counts, is the first) it is a suspicion, no more;
+ *     timer counts, is the first) it is a suspicion, no more; and not even that while other
+ *     connections to the same endpoint are answered: then the way is open;
  *   - it is sure when the bytes cannot even leave this host (no route, no link) or the network
  *     says that the server cannot be reached, and that for the grace (30 s: links flap, laptops
  *     wake up without a network);
@@ -31,7 +32,6 @@
 #include "detect.h"
 #include "lib/clock.h"
 
-#define TCP_STATE_ESTABLISHED 1
 #define SUSPECTED 0.3
 #define SURE	  0.95
 
@@ -89,7 +89,8 @@ static bool check(const struct conn *c, const struct pool *p, const struct detec
 	(void)p;
 	if (c->tcp_state != TCP_STATE_ESTABLISHED || !conn_is_listed(c) || !v->unacked)
 		return false;
-	if (!cannot_leave(v) && (sent_again(v) < conf->retransmissions || v->lossy))
+	if (!cannot_leave(v) &&
+	    (v->lossy || sent_again(v) < (v->alive ? conf->sure : conf->retransmissions)))
 		return false;
 	ret->since_ns = c->last_ns;
 	ret->confidence = is_sure(v, conf, base->grace_ns, now_ns) ? SURE : SUSPECTED;

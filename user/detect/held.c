@@ -37,7 +37,6 @@
 #include "detect.h"
 #include "lib/clock.h"
 
-#define TCP_STATE_ESTABLISHED 1
 #define LINKS	 2	/* of a chain behind a connection */
 #define PATIENCE 4	/* times as long as one came back after */
 

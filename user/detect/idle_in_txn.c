@@ -17,8 +17,6 @@
 #include "detect.h"
 #include "lib/clock.h"
 
-#define TCP_STATE_ESTABLISHED 1
-
 static bool is_open(const struct conn *c)
 {
 	switch (c->activity) {

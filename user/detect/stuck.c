@@ -21,8 +21,6 @@
 #include "detect.h"
 #include "lib/clock.h"
 
-#define TCP_STATE_ESTABLISHED 1
-
 static bool check(const struct conn *c, const struct pool *p, const struct detector_conf *base,
 		  const void *conf, uint64_t now_ns, struct symptom *ret)
 {

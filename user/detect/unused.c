@@ -19,8 +19,6 @@
 #include "detect.h"
 #include "lib/clock.h"
 
-#define TCP_STATE_ESTABLISHED 1
-
 struct conf {
 	uint64_t followed;
 };

@@ -7,6 +7,7 @@
 #include <bpf/libbpf.h>
 
 #include "events.h"
+#include "events/attach.h"
 #include "plimsoll.skel.h"
 #include "unix.skel.h"
 
@@ -15,7 +16,11 @@ struct ring_buffer;
 struct events {
 	struct plimsoll_bpf *bpf;
 	struct unix_bpf *local;		/* Unix sockets'; NULL: this kernel cannot */
-	unsigned int looks;		/* over them */
+	struct {
+		int walks;		/* that are due: somebody dialled whom we may not have heard */
+		uint64_t walk_ns;	/* the last one */
+		uint64_t ends_ns;	/* when there last was a connection */
+	} hearing;
 	struct ring_buffer *ring;
 	const struct slot *slots;	/* the kernel's, mapped for reading */
 	uint32_t slot_count;
@@ -26,7 +31,12 @@ struct events {
 	record_fn record;
 	void *arg;
 	int watches;			/* libraries that are watched */
-	struct bpf_link *probes[EVENTS_PROBES];	/* NULL: not attached */
+	bool has_multi;			/* the kernel knows uprobe_multi */
+	struct attacher attacher;
+	struct probes *sets[ATTACH_SETS];	/* by their numbers; NULL: free */
+	struct probes *ordered;		/* what the attacher is at, and since when */
+	uint64_t ordered_ns;
+	bool putting, called_slow;
 	bool testing, proved;		/* the self-test runs, and what it found */
 	struct event_fact facts[EVENT_FACTS];
 	size_t fact_count;
@@ -39,12 +49,19 @@ void events_fact(struct events *e, const char *fact, const char *way, const char
 /* The sentence that the kernel or libbpf last had against us; `err` where there was none. */
 const char *events_complaint(int err);
 
-/* probe.c: before the programs are loaded. */
-void events_probe_prepare(struct plimsoll_bpf *bpf);
+/* events.c: events_fd() is readable when `fd` is.  0 or -errno. */
+int events_wait_for(struct events *e, int fd);
+
+/* probe.c: before the programs are loaded; when all is open; at each look. */
+void events_probe_prepare(const struct events *e, struct plimsoll_bpf *bpf);
+int events_probe_open(struct events *e);
+void events_probe_step(struct events *e);
+void events_probe_close(struct events *e);
 
 /* unix.c: what watches Unix sockets, if this kernel can. */
 void events_unix_open(struct events *e);
 void events_unix_close(struct events *e);
+void events_unix_dialled(struct events *e, const struct rec_path *rec);
 
 /* iterate.c: takes in the Unix connections that are not known. */
 int events_adopt_unix(struct events *e);

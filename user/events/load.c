@@ -57,9 +57,16 @@ const char *events_complaint(int err)
 	return *last_complaint ? last_complaint : strerror(-err);
 }
 
-static int check_kernel(void)
+static bool kernel_is(const char *release, unsigned int major, unsigned int minor)
 {
-	unsigned int major = 0, minor = 0;
+	unsigned int is_major = 0, is_minor = 0;
+
+	return sscanf(release, "%u.%u", &is_major, &is_minor) == 2 &&
+	       (is_major > major || (is_major == major && is_minor >= minor));
+}
+
+static int check_kernel(struct events *e)
+{
 	struct utsname u;
 
 	if (geteuid() != 0)
@@ -67,13 +74,13 @@ static int check_kernel(void)
 				       "CAP_PERFMON, CAP_NET_ADMIN and CAP_SYS_PTRACE): run it "
 				       "with sudo");
 	(void)uname(&u);
-	if (sscanf(u.release, "%u.%u", &major, &minor) != 2 || major < KERNEL_FLOOR_MAJOR ||
-	    (major == KERNEL_FLOOR_MAJOR && minor < KERNEL_FLOOR_MINOR))
+	if (!kernel_is(u.release, KERNEL_FLOOR_MAJOR, KERNEL_FLOOR_MINOR))
 		return log_err(-EOPNOTSUPP, "kernel %s is too old: %d.%d or later is needed",
 			       u.release, KERNEL_FLOOR_MAJOR, KERNEL_FLOOR_MINOR);
 	if (access(BTF_PATH, R_OK))
 		return log_err(-EOPNOTSUPP, "this kernel has no type information (%s): one built "
 					    "with CONFIG_DEBUG_INFO_BTF is needed", BTF_PATH);
+	e->has_multi = kernel_is(u.release, 6, 6);
 	return 0;
 }
 
@@ -85,7 +92,7 @@ static uint64_t tick_ns(void)
 	return (uint64_t)ts.tv_nsec;
 }
 
-static struct plimsoll_bpf *open_sized(const struct events_options *opt)
+static struct plimsoll_bpf *open_sized(const struct events *e, const struct events_options *opt)
 {
 	struct plimsoll_bpf *bpf = plimsoll_bpf__open();
 
@@ -100,7 +107,7 @@ static struct plimsoll_bpf *open_sized(const struct events_options *opt)
 	(void)bpf_map__set_max_entries(bpf->maps.free_slots, opt->slots);
 	(void)bpf_map__set_max_entries(bpf->maps.statements, 2 * opt->slots);
 	(void)bpf_map__set_max_entries(bpf->maps.prepared_notes, opt->slots);
-	events_probe_prepare(bpf);
+	events_probe_prepare(e, bpf);
 	return bpf;
 }
 
@@ -115,7 +122,7 @@ static const struct {
 	{ "on_turn", "who sends on a shared connection", "tp_btf/sock_send_length" },
 	{ "find_bases", "where sent bytes lie", "syscall program" },
 	{ "set_clock", "when a byte passed", "jiffies" },
-	{ "on_go_conn", "what Go pools say of themselves", "uprobe database/sql.(*DB).conn" },
+	{ "on_go_conn", "where large Go programs have pools", "uprobe database/sql.(*DB).conn" },
 	{ "on_send", "thread, goroutine, stack", "tp_btf/sock_send_length" },
 	{ "on_call", "what libraries are asked", "uprobes (uprobe_multi)" },
 	{ "on_return", "what libraries hand out", "uprobes (uprobe_multi)" },
@@ -123,9 +130,10 @@ static const struct {
 };
 
 /* Loads with the optional programs whose bit is set in `mask`. */
-static int try_load(const struct events_options *opt, unsigned int mask, struct plimsoll_bpf **ret)
+static int try_load(const struct events *e, const struct events_options *opt, unsigned int mask,
+		    struct plimsoll_bpf **ret)
 {
-	struct plimsoll_bpf *bpf = open_sized(opt);
+	struct plimsoll_bpf *bpf = open_sized(e, opt);
 	int r;
 
 	if (!bpf)
@@ -157,7 +165,7 @@ static unsigned int probe_each(struct events *e, const struct events_options *op
 		struct plimsoll_bpf *bpf = NULL;
 
 		last_complaint[0] = '\0';
-		if (!try_load(&small, 1U << i, &bpf)) {
+		if (!try_load(e, &small, 1U << i, &bpf)) {
 			mask |= 1U << i;
 			plimsoll_bpf__destroy(bpf);
 		}
@@ -190,18 +198,18 @@ static void attach_walk(struct plimsoll_bpf *bpf)
 int events_load(struct events *e, const struct events_options *opt)
 {
 	unsigned int all = wanted(opt);
-	int r = check_kernel();
+	int r = check_kernel(e);
 
 	if (r)
 		return r;
 	(void)libbpf_set_print(keep_complaint);
-	r = try_load(opt, all, &e->bpf);
+	r = try_load(e, opt, all, &e->bpf);
 	if (!r) {
 		for (size_t i = 0; i < ARRAY_SIZE(optional); i++)
 			events_fact(e, optional[i].fact, optional[i].way,
 				    all & (1U << i) ? NULL : "not asked for (evidence: off)");
 	} else if (r != -EPERM && r != -ENOMEM) {
-		r = try_load(opt, probe_each(e, opt) & all, &e->bpf);
+		r = try_load(e, opt, probe_each(e, opt) & all, &e->bpf);
 	}
 	if (r)
 		return log_err(r, "the kernel refuses the program that watches connections "

@@ -11,11 +11,14 @@
 
 #include "events/internal.h"
 #include "lib/cleanup.h"
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/proc.h"
 
 #define ATTACH_UNIX_CONNECT 49	/* BPF_CGROUP_UNIX_CONNECT, since 6.7 */
-#define WALK_ROUNDS	    50	/* looks between two walks where connect() has no hook */
+#define LINGER_NS	    (10 * NS_PER_S) /* after the last connection, before we stop listening */
+#define WALK_EVERY_NS	    NS_PER_S
+#define WALK_BLINDLY_NS	    (5 * NS_PER_S) /* where connect() has no hook */
 
 /* The facts are the same ones: both objects write one table. */
 static int share(const struct plimsoll_bpf *from, struct unix_bpf *to)
@@ -34,6 +37,7 @@ static int share(const struct plimsoll_bpf *from, struct unix_bpf *to)
 		{ to->maps.prepared, from->maps.prepared },
 		{ to->maps.prepared_notes, from->maps.prepared_notes },
 		{ to->maps.connects, from->maps.connects },
+		{ to->maps.snapshots, from->maps.snapshots },
 		{ to->maps.data_shared, from->maps.data_shared },
 	};
 
@@ -59,6 +63,44 @@ static int attach_connect(struct events *e)
 	return e->local->links.on_unix_connect ? 0 : -errno;
 }
 
+static struct shared *shared_of(const struct events *e)
+{
+	return &e->bpf->data_shared->shared;
+}
+
+static void stop_hearing(struct events *e)
+{
+	shared_of(e)->unix_heard = 0;
+	bpf_link__destroy(e->local->links.on_unix_send);
+	bpf_link__destroy(e->local->links.on_unix_receive);
+	e->local->links.on_unix_send = e->local->links.on_unix_receive = NULL;
+	e->hearing.walks = 1;	/* who dialled in this moment told nobody */
+}
+
+static int attach(struct bpf_program *p, struct bpf_link **ret)
+{
+	*ret = bpf_program__autoload(p) ? bpf_program__attach(p) : NULL;
+	return *ret || !bpf_program__autoload(p) ? 0 : -errno;
+}
+
+/* From here on what is said on Unix sockets is heard. */
+static int hear(struct events *e)
+{
+	int r;
+
+	if (shared_of(e)->unix_heard)
+		return 0;
+	r = attach(e->local->progs.on_unix_send, &e->local->links.on_unix_send);
+	r = r ?: attach(e->local->progs.on_unix_receive, &e->local->links.on_unix_receive);
+	if (r) {
+		stop_hearing(e);
+		return r;
+	}
+	shared_of(e)->unix_heard = 1;
+	e->hearing.ends_ns = clock_now_ns();
+	return 0;
+}
+
 static int load(struct events *e, bool hooked)
 {
 	const struct plimsoll_bpf *from = e->bpf;
@@ -77,14 +119,26 @@ static int load(struct events *e, bool hooked)
 	(void)bpf_program__set_expected_attach_type(connects,
 						    (enum bpf_attach_type)ATTACH_UNIX_CONNECT);
 	(void)bpf_program__set_autoload(connects, hooked);
+	(void)bpf_program__set_autoload(from->rodata->cfg_evidence ? e->local->progs.on_unix_send
+								   : e->local->progs.on_any_send,
+					false);
 	r = share(from, e->local);
 	r = r ?: unix_bpf__load(e->local);
 	if (!r && hooked)
 		r = attach_connect(e);
-	r = r ?: unix_bpf__attach(e->local);
-	if (r)
+	r = r ?: attach(e->local->progs.on_unix, &e->local->links.on_unix);
+	r = r ?: attach(e->local->progs.on_any_send, &e->local->links.on_any_send);
+	r = r ?: hear(e);	/* to know that it can be */
+	if (r) {
 		events_unix_close(e);
-	return r;
+		return r;
+	}
+	stop_hearing(e);
+	if (e->local->links.on_any_send) {	/* instead of this one */
+		bpf_link__destroy(from->links.on_send);
+		e->bpf->links.on_send = NULL;
+	}
+	return 0;
 }
 
 /* Where connect() cannot be seen, walks find what it opened, as they find what is old. */
@@ -104,15 +158,54 @@ void events_unix_close(struct events *e)
 	e->local = NULL;
 }
 
+/* Whether a database's socket is called like that; what is called otherwise is found by a walk. */
+static bool is_usual(const struct rec_path *rec)
+{
+	char path[UNIX_PATH + 1] = "";
+
+	memcpy(path, rec->path, UNIX_PATH);
+	return strstr(path, "/.s.PGSQL.") || strcasestr(path, "mysql") || strcasestr(path, "maria");
+}
+
+/*
+ * Twice, since connect() is still at work now, and since the first messages may have
+ * passed before we heard: then what we do hear makes no sense, and it is taken in anew.
+ */
+void events_unix_dialled(struct events *e, const struct rec_path *rec)
+{
+	e->hearing.walks = 2;
+	if (is_usual(rec))
+		(void)hear(e);
+}
+
+static void walk_when_due(struct events *e, uint64_t now_ns)
+{
+	bool told = e->local->links.on_unix_connect;
+	uint64_t every_ns = told ? WALK_EVERY_NS : WALK_BLINDLY_NS;
+
+	if ((told && !e->hearing.walks) || elapsed_ns(e->hearing.walk_ns, now_ns) < every_ns)
+		return;
+	if (e->hearing.walks)
+		e->hearing.walks--;
+	e->hearing.walk_ns = now_ns;
+	(void)events_adopt_unix(e);
+}
+
 void events_look_over(struct events *e)
 {
 	LIBBPF_OPTS(bpf_test_run_opts, opts);
+	uint64_t now_ns = clock_now_ns();
 
 	if (!e->local)
 		return;
-	(void)bpf_prog_test_run_opts(bpf_program__fd(e->local->progs.look_over), &opts);
-	if (!e->local->links.on_unix_connect && ++e->looks % WALK_ROUNDS == 0)
-		(void)events_adopt_unix(e);
+	walk_when_due(e, now_ns);
+	if (shared_of(e)->unix_ends) {
+		(void)hear(e);
+		e->hearing.ends_ns = now_ns;
+		(void)bpf_prog_test_run_opts(bpf_program__fd(e->local->progs.look_over), &opts);
+	} else if (shared_of(e)->unix_heard && elapsed_ns(e->hearing.ends_ns, now_ns) >= LINGER_NS) {
+		stop_hearing(e);
+	}
 }
 
 int events_ask_unix(const struct events *e, uint64_t cookie, struct unix_question *ret)

@@ -14,6 +14,7 @@
 #define LINGER_NS    (5 * NS_PER_S)  /* attached, though nobody wants it any more */
 #define HITS_IN_VAIN 10000	     /* some 20 ms of the program's time */
 #define REST_NS	     (60 * NS_PER_S) /* after that; and before a reader is sent again */
+#define BUSY_NS	     (200 * NS_PER_MS) /* while all readers are at work */
 
 int go_files_init(struct go_files *f, struct events *e)
 {
@@ -21,16 +22,15 @@ int go_files_init(struct go_files *f, struct events *e)
 	return symbols_new(NULL, NULL, &f->symbols);
 }
 
-static void detach(struct go_files *f, struct go_file *file)
+static void detach(struct go_file *file)
 {
-	if (file->attached)
-		events_unprobe(f->events, (uint32_t)(file - f->list));
-	file->attached = false;
+	events_unprobe(file->probes);
+	file->probes = NULL;
 }
 
-static void forget(struct go_files *f, struct go_file *file)
+static void forget(struct go_file *file)
 {
-	detach(f, file);
+	detach(file);
 	lookup_free(file->lookup);
 	if (file->state != GO_FILE_FREE && file->pin >= 0)
 		(void)close(file->pin);
@@ -40,7 +40,7 @@ static void forget(struct go_files *f, struct go_file *file)
 void go_files_done(struct go_files *f)
 {
 	for (uint32_t i = 0; i < GO_FILES_MAX; i++)
-		forget(f, &f->list[i]);
+		forget(&f->list[i]);
 	symbols_free(f->symbols);
 }
 
@@ -67,7 +67,7 @@ static void ask(struct go_files *f, struct go_file *file, uint64_t now_ns)
 	r = symbols_start_go(f->symbols, file->pid, file->pin, &question, &file->lookup);
 	if (r) {
 		file->lookup = NULL;
-		leave_alone(file, r == -EACCES ? 0 : now_ns + (r == -EBUSY ? NS_PER_S : REST_NS));
+		leave_alone(file, r == -EACCES ? 0 : now_ns + (r == -EBUSY ? BUSY_NS : REST_NS));
 		return;
 	}
 	file->state = GO_FILE_ASKED;
@@ -107,7 +107,7 @@ static struct go_file *place_for(struct go_files *f)
 			unused = &f->list[i];
 	}
 	if (unused)
-		forget(f, unused);
+		forget(unused);
 	return unused;
 }
 
@@ -144,48 +144,65 @@ uint32_t go_files_of(struct go_files *f, uint32_t pid, uint64_t now_ns)
 
 /* ---- the probes */
 
+static void rest(struct go_file *file, uint64_t now_ns)
+{
+	detach(file);
+	file->rest_until_ns = now_ns + REST_NS;
+}
+
+static void give_up(struct go_file *file, int err, uint64_t now_ns)
+{
+	(void)log_warn(err, "cannot see where a Go program keeps its pools");
+	rest(file, now_ns);
+}
+
 static void attach(struct go_files *f, struct go_file *file, uint64_t now_ns)
 {
 	uint32_t n = (uint32_t)(file - f->list);
-	int r = events_probe(f->events, n, file->pin, file->function_at);
+	const struct probe_place place = { file->function_at, n, PROBE_GO };
 
-	if (r) {
-		(void)log_warn(r, "cannot see where a Go program keeps its pools");
-		file->rest_until_ns = now_ns + REST_NS;
-		return;
-	}
-	file->attached = true;
-	file->hits_before = events_probe_hits(f->events, n);
+	int r = events_probe(f->events, file->pin, &place, 1, &file->probes);
+
+	if (r)
+		give_up(file, r, now_ns);
+	else
+		file->hits_before = events_probe_hits(f->events, n);
 }
 
 static void settle(struct go_files *f, struct go_file *file, uint64_t now_ns)
 {
+	int r;
+
 	if (file->wanted)
 		file->wanted_ns = now_ns;
-	if (!file->attached) {
+	if (!file->probes) {
 		if (file->wanted && now_ns >= file->rest_until_ns)
 			attach(f, file, now_ns);
 		return;
 	}
-	if (elapsed_ns(file->wanted_ns, now_ns) > LINGER_NS) {
-		detach(f, file);
-	} else if (events_probe_hits(f->events, (uint32_t)(file - f->list)) - file->hits_before >
-		   HITS_IN_VAIN) {
-		detach(f, file);
-		file->rest_until_ns = now_ns + REST_NS;
-	}
+	r = events_probe_result(file->probes);
+	if (r && r != -EINPROGRESS)
+		give_up(file, r, now_ns);
+	else if (elapsed_ns(file->wanted_ns, now_ns) > LINGER_NS)
+		detach(file);
+	else if (events_probe_hits(f->events, (uint32_t)(file - f->list)) - file->hits_before >
+		 HITS_IN_VAIN)
+		rest(file, now_ns);
 }
 
 void go_files_step(struct go_files *f, uint64_t now_ns)
 {
+	bool may_ask = !events_is_probing(f->events);
+
 	for (uint32_t i = 0; i < GO_FILES_MAX; i++) {
 		struct go_file *file = &f->list[i];
 
-		if (file->state == GO_FILE_ASKED && lookup_step(file->lookup))
+		/* Whoever is asked is forked first, and again where he has to be asked for less. */
+		if (file->state == GO_FILE_ASKED && may_ask && lookup_step(file->lookup))
 			take_answer(file, now_ns);
 		if (file->state == GO_FILE_POOLS)
 			settle(f, file, now_ns);
-		else if (file->state == GO_FILE_PLAIN && file->pin >= 0 && file->used &&
+		else if (may_ask && file->state == GO_FILE_PLAIN && file->pin >= 0 && file->used &&
 			 now_ns >= file->retry_ns)
 			ask(f, file, now_ns);
 	}

@@ -7,7 +7,7 @@
 #include "gopools/layout.h"
 #include "lib/mapping.h"
 
-#define GO_FILES_MAX EVENTS_PROBES
+#define GO_FILES_MAX GO_PROBES
 #define GO_FILE_NONE UINT32_MAX
 
 enum go_file_state {
@@ -30,7 +30,7 @@ struct go_file {
 
 	bool used;	/* a process runs it; set anew for each look, before others are asked for */
 	bool wanted;	/* one of them has a pool that is not known; likewise */
-	bool attached;
+	struct probes *probes; /* NULL: none */
 	uint64_t wanted_ns, rest_until_ns;
 	uint64_t hits_before;
 };

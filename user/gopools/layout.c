@@ -23,9 +23,11 @@ static const struct {
 } releases[] = {
 	{ 18, 22, {
 		[GO_DB_WAIT_DURATION] = 0,
+		[GO_DB_CONNECTOR] = 8,
 		[GO_DB_NUM_CLOSED] = 24,
 		[GO_DB_FREE_CONN] = 40,
 		[GO_DB_NUM_OPEN] = 80,
+		[GO_DB_OPENER] = 88,
 		[GO_DB_CLOSED] = 96,
 		[GO_DB_MAX_IDLE] = 120,
 		[GO_DB_MAX_OPEN] = 128,
@@ -39,9 +41,11 @@ static const struct {
 	/* A set of requests, 24 bytes, in place of a map and a number. */
 	{ 23, 25, {
 		[GO_DB_WAIT_DURATION] = 0,
+		[GO_DB_CONNECTOR] = 8,
 		[GO_DB_NUM_CLOSED] = 24,
 		[GO_DB_FREE_CONN] = 40,
 		[GO_DB_NUM_OPEN] = 88,
+		[GO_DB_OPENER] = 96,
 		[GO_DB_CLOSED] = 104,
 		[GO_DB_MAX_IDLE] = 128,
 		[GO_DB_MAX_OPEN] = 136,

@@ -8,9 +8,11 @@
 /* What is read of sql.DB and of its driverConn. */
 #define GO_FIELDS(X)                                                                               \
 	X(DB_WAIT_DURATION, "database/sql.DB", "waitDuration")                                     \
+	X(DB_CONNECTOR, "database/sql.DB", "connector")                                            \
 	X(DB_NUM_CLOSED, "database/sql.DB", "numClosed")                                           \
 	X(DB_FREE_CONN, "database/sql.DB", "freeConn")                                             \
 	X(DB_NUM_OPEN, "database/sql.DB", "numOpen")                                               \
+	X(DB_OPENER, "database/sql.DB", "openerCh")                                                \
 	X(DB_CLOSED, "database/sql.DB", "closed")                                                  \
 	X(DB_MAX_IDLE, "database/sql.DB", "maxIdleCount")                                          \
 	X(DB_MAX_OPEN, "database/sql.DB", "maxOpen")                                               \

@@ -15,11 +15,13 @@
 #include "lib/helper.h"
 #include "lib/proc.h"
 
-#define PATIENCE_NS NS_PER_S /* a round of hundreds takes milliseconds */
+#define PATIENCE_NS NS_PER_S /* a reading takes microseconds, a search milliseconds */
 
 /* Both processes have it.  Readings are large, and memory only where they were used. */
 struct board {
-	volatile uint32_t at; /* which one is being read */
+	volatile uint32_t at; /* which one is being read, or searched */
+	struct search searches[SEARCHES_MAX];
+	uint32_t search_count;
 	struct watched list[WATCHED_MAX];
 	struct handle_reading readings[WATCHED_MAX];
 };
@@ -27,9 +29,11 @@ struct board {
 struct watch {
 	struct board *board;
 	struct helper child; /* pid 0: none */
-	int ask;	     /* one byte begins a round, and one comes back */
+	int ask;	     /* one byte says what to do, and comes back when it is done */
 	pid_t lingering;     /* ended, and not gone; 0: none */
+	uint32_t searches; /* asked for */
 	bool under_way;
+	uint32_t seen;	/* board->at, since then */
 	uint64_t since_ns;
 };
 
@@ -117,6 +121,17 @@ static void read_all(struct board *b)
 	}
 }
 
+static void search_all(struct board *b)
+{
+	for (uint32_t i = 0; i < b->search_count; i++) {
+		struct watched one = { .pid = b->searches[i].pid };
+		const struct go_memory memory = { read_memory, &one };
+
+		b->at = i;
+		search_process(&memory, &b->searches[i]);
+	}
+}
+
 /* It keeps the right to read, and nothing of ours. */
 static void serve(struct board *b, int in, int out)
 {
@@ -131,7 +146,10 @@ static void serve(struct board *b, int in, int out)
 	    close_range(3, ~0U, 0))
 		return;
 	while (read(0, &byte, 1) == 1) {
-		read_all(b);
+		if (byte == WATCH_SEARCH)
+			search_all(b);
+		else
+			read_all(b);
 		if (write(1, &byte, 1) != 1)
 			return;
 	}
@@ -173,8 +191,38 @@ static int start_child(struct watch *w)
 	return 0;
 }
 
-int watch_begin(struct watch *w, uint64_t now_ns)
+bool watch_has_child(const struct watch *w)
 {
+	return w->child.pid;
+}
+
+bool watch_search(struct watch *w, uint32_t pid, const struct go_layout *layout)
+{
+	struct search *s = &w->board->searches[w->searches];
+
+	if (w->searches == SEARCHES_MAX)
+		return false;
+	s->pid = pid;
+	s->layout = *layout;
+	s->whole = false;
+	s->count = 0;
+	w->searches++;
+	return true;
+}
+
+void watch_forget_searches(struct watch *w)
+{
+	w->searches = 0;
+}
+
+const struct search *watch_found(const struct watch *w, uint32_t n)
+{
+	return n < w->searches ? &w->board->searches[n] : NULL;
+}
+
+int watch_begin(struct watch *w, enum watch_what what, uint64_t now_ns)
+{
+	const char byte = (char)what;
 	int r = 0;
 
 	if (w->under_way)
@@ -185,8 +233,9 @@ int watch_begin(struct watch *w, uint64_t now_ns)
 		r = w->lingering ? -EBUSY : start_child(w);
 	if (r)
 		return r;
-	w->board->at = 0;
-	if (write(w->ask, "", 1) != 1) {
+	w->board->at = w->seen = 0;
+	w->board->search_count = w->searches;
+	if (write(w->ask, &byte, 1) != 1) {
 		end_child(w);	/* somebody ended it: the next round has another */
 		return -EPIPE;
 	}
@@ -195,11 +244,15 @@ int watch_begin(struct watch *w, uint64_t now_ns)
 	return 0;
 }
 
-/* One that waits for a processor is not stuck. */
-static bool is_stuck(const struct watch *w, uint64_t now_ns)
+/* One that waits for a processor is not stuck, nor is one that comes on. */
+static bool is_stuck(struct watch *w, uint64_t now_ns)
 {
 	struct proc_stat st;
 
+	if (w->seen != w->board->at) {
+		w->seen = w->board->at;
+		w->since_ns = now_ns;
+	}
 	return elapsed_ns(w->since_ns, now_ns) > PATIENCE_NS &&
 	       (proc_stat((uint32_t)w->child.pid, &st) || st.state != 'R');
 }
@@ -220,5 +273,5 @@ enum watch_progress watch_step(struct watch *w, uint64_t now_ns, uint32_t *ret)
 		return WATCH_BUSY;
 	*ret = w->board->at;
 	end_child(w);
-	return *ret < WATCHED_MAX ? WATCH_STUCK : WATCH_IDLE;
+	return WATCH_STUCK;
 }

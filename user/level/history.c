@@ -15,7 +15,6 @@
 #define BRIEF_MOST  5			/* queries: BEGIN, one, COMMIT, and a little set-up */
 #define SPAN_NS	    (SPAN_S * NS_PER_S)
 #define LENT_NS	    (4 * NS_PER_S)	/* so long a borrower may have other things to do */
-#define TCP_STATE_ESTABLISHED 1
 
 static uint32_t first_kept(uint64_t count)
 {

@@ -6,7 +6,7 @@
 static struct pool *find(const struct levels *l, const struct conn *c)
 {
 	for (uint32_t i = 0; i < LATELY; i++)
-		if (l->lately[i].pid == c->pid && pool_owns(&l->lately[i], c))
+		if (pool_owns(&l->lately[i], c))
 			return &l->lately[i];
 	return NULL;
 }

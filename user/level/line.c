@@ -11,8 +11,8 @@
  * - A rise by more than the input's band is taken at once, a smaller one not at all.
  * - A fall is taken when the measured value has lain below the band for the whole of
  *   the input's hold, and then by one step.  Of a pool's inputs one takes a step in
- *   PACE_NS, so the line never falls by more than a tenth (and one, for the formula's
- *   whole numbers) at a time.
+ *   PACE_NS, so the line never falls by more than a tenth (and three, for the formula's
+ *   two whole numbers) at a time.
  * - What is not measured any more stays as it was.
  *
  * An input that swings within its band, or swings up again within its hold, thus

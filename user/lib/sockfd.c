@@ -24,12 +24,17 @@ static bool is_socket(int dir, const char *entry)
 	return n > 8 && memcmp(target, "socket:[", 8) == 0;
 }
 
-static bool has_cookie(int fd, uint64_t cookie)
+int sockfd_duplicate(int pidfd, int fd, uint64_t cookie)
 {
+	_close_ int ours = (int)syscall(SYS_pidfd_getfd, pidfd, fd, 0);
 	uint64_t found = 0;
 	socklen_t len = sizeof(found);
 
-	return !getsockopt(fd, SOL_SOCKET, SO_COOKIE, &found, &len) && found == cookie;
+	if (ours < 0)
+		return errno == EBADF || errno == ESRCH ? -ENOENT : -errno;
+	if (getsockopt(ours, SOL_SOCKET, SO_COOKIE, &found, &len) || found != cookie)
+		return -ENOENT;
+	return TAKE_FD(ours);
 }
 
 /* A duplicate of the descriptor by which process `pid` has the socket, or -errno. */
@@ -50,13 +55,9 @@ static int take(uint32_t pid, uint64_t cookie)
 	while ((entry = readdir(dir))) {
 		if (!is_socket(dirfd(dir), entry->d_name))
 			continue;
-		fd = (int)syscall(SYS_pidfd_getfd, pidfd, atoi(entry->d_name), 0);
-		if (fd < 0 && errno == EPERM)
-			return -EPERM;
-		if (fd >= 0 && has_cookie(fd, cookie))
+		fd = sockfd_duplicate(pidfd, atoi(entry->d_name), cookie);
+		if (fd >= 0 || fd == -EPERM)
 			return fd;
-		if (fd >= 0)
-			(void)close(fd);
 	}
 	return -ENOENT;
 }

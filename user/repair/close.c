@@ -13,8 +13,6 @@
 
 #include "repair.h"
 
-#define TCP_STATE_CLOSE_WAIT 8
-
 static enum reason suits(const struct conn *c)
 {
 	if (conn_is_unix(c))

@@ -16,6 +16,7 @@
 #include "lib/clock.h"
 #include "lib/hold.h"
 #include "lib/proc.h"
+#include "lib/sockfd.h"
 #include "lib/sockguard.h"
 #include "repair/operate.h"
 
@@ -70,21 +71,6 @@ static void bound_our_life(uint64_t ns)
 	(void)sigaddset(&alarm, SIGALRM);
 	(void)sigprocmask(SIG_UNBLOCK, &alarm, NULL);
 	(void)setitimer(ITIMER_REAL, &when, NULL);
-}
-
-/* A duplicate of the owner's descriptor, if it still is the socket that is meant. */
-static int duplicate(const struct precondition *pre, int pidfd, int *ret)
-{
-	_close_ int fd = (int)syscall(SYS_pidfd_getfd, pidfd, pre->fd, 0);
-	uint64_t cookie = 0;
-	socklen_t len = sizeof(cookie);
-
-	if (fd < 0)
-		return errno == EBADF || errno == ESRCH ? -ENOENT : -errno;
-	if (getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &len) || cookie != pre->cookie)
-		return -ENOENT;
-	*ret = TAKE_FD(fd);
-	return 0;
 }
 
 static bool same_process(const struct precondition *pre)
@@ -147,10 +133,11 @@ static int cut(struct operation *op)
 static int act(struct operation *op, const struct repair *r, const struct action *action,
 	       const struct repair_world *w, int pidfd)
 {
-	int err = duplicate(&r->pre, pidfd, &op->sock);
+	int err;
 
-	if (err)
-		return operation_step(op, "duplicate", err, "the descriptor is another now");
+	op->sock = sockfd_duplicate(pidfd, r->pre.fd, r->pre.cookie);
+	if (op->sock < 0)
+		return operation_step(op, "duplicate", op->sock, "the descriptor is another now");
 	if (!action)
 		return cut(op);
 	err = verify(op, r, w);

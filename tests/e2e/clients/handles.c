@@ -21,6 +21,8 @@
 
 #include <libpq-fe.h>
 
+#include "obey.h"
+
 #define MANY 256
 
 static PGconn *db, *forgotten_connections[MANY];
@@ -85,26 +87,12 @@ static void obey(char *word, char *rest)
 
 int main(void)
 {
-	static char line[65536];
-
-	setvbuf(stdout, NULL, _IOLBF, 0);
 	db = PQconnectdb("");
 	if (PQstatus(db) != CONNECTION_OK) {
 		printf("error - %s\n", PQerrorMessage(db));
 		return 1;
 	}
-	printf("ok\n");
-	while (fgets(line, sizeof(line), stdin)) {
-		char *rest;
-
-		line[strcspn(line, "\n")] = '\0';
-		if (!strcmp(line, "quit"))
-			break;
-		rest = line + strcspn(line, " ");
-		if (*rest)
-			*rest++ = '\0';
-		obey(line, rest);
-	}
+	obey_lines(obey);
 	PQfinish(db);
 	return 0;
 }

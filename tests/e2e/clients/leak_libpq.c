@@ -36,7 +36,7 @@
 
 #include <libpq-fe.h>
 
-#define LINE_LEN 65536
+#include "obey.h"
 
 static PGconn *db;
 static _Atomic uint64_t longest_gap_ns;
@@ -391,26 +391,12 @@ static void obey(char *word, char *rest)
 
 int main(void)
 {
-	static char line[LINE_LEN];
-
-	setvbuf(stdout, NULL, _IOLBF, 0);
 	db = PQconnectdb("");
 	if (PQstatus(db) != CONNECTION_OK) {
 		printf("error - %s\n", PQerrorMessage(db));
 		return 1;
 	}
-	printf("ok\n");
-	while (fgets(line, sizeof(line), stdin)) {
-		char *rest;
-
-		line[strcspn(line, "\n")] = '\0';
-		if (!strcmp(line, "quit"))
-			break;
-		rest = line + strcspn(line, " ");
-		if (*rest)
-			*rest++ = '\0';
-		obey(line, rest);
-	}
+	obey_lines(obey);
 	PQfinish(db);
 	return 0;
 }

@@ -25,8 +25,9 @@
 
 #include <mariadb/mysql.h>
 
-#define LINE_LEN 65536
-#define PIECES	 8
+#include "obey.h"
+
+#define PIECES 8
 
 static MYSQL *db;
 static MYSQL_STMT *kept;
@@ -356,23 +357,9 @@ static void obey(char *word, char *rest)
 
 int main(void)
 {
-	static char line[LINE_LEN];
-
-	setvbuf(stdout, NULL, _IOLBF, 0);
 	mysql_library_init(0, NULL, NULL);
 	db = dial();
-	printf("ok\n");
-	while (fgets(line, sizeof(line), stdin)) {
-		char *rest;
-
-		line[strcspn(line, "\n")] = '\0';
-		if (!strcmp(line, "quit"))
-			break;
-		rest = line + strcspn(line, " ");
-		if (*rest)
-			*rest++ = '\0';
-		obey(line, rest);
-	}
+	obey_lines(obey);
 	mysql_close(db);
 	return 0;
 }

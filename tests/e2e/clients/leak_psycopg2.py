@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """An application on psycopg2 that does as it is told; see lib/client.py."""
 
-import sys
-import threading
-import time
-
 import psycopg2
 from psycopg2 import extensions
+
+import told
 
 STATES = {
     extensions.TRANSACTION_STATUS_IDLE: "idle",
@@ -21,13 +19,13 @@ db.autocommit = True
 more = []
 
 
-def busy():
+def at_work():
     c = psycopg2.connect("")
-    more.append(c)
-    while True:
+
+    def step():
         c.cursor().execute("select count(*) from account")
         c.commit()
-        time.sleep(0.02)
+    return step
 
 
 def run(sql):
@@ -40,28 +38,13 @@ def run(sql):
         return f"error {e.pgcode or '-'} {str(e).splitlines()[0]}"
 
 
-def obey(word, rest):
-    if word in ("begin", "commit", "rollback"):
-        return run(word)
-    if word == "query":
-        return run(rest)
-    if word == "status":
-        return "ok " + STATES[db.info.transaction_status]
-    if word == "backend":
-        return f"ok {db.info.backend_pid}"
-    if word == "busy":
-        for _ in range(int(rest)):
-            threading.Thread(target=busy, daemon=True).start()
-        return "ok"
-    if word == "open":
-        more.extend(psycopg2.connect("") for _ in range(int(rest)))
-        return "ok"
-    return f"error - unknown word {word}"
+def open_more(count):
+    more.extend(psycopg2.connect("") for _ in range(int(count)))
+    return "ok"
 
 
-print("ok", flush=True)
-for line in sys.stdin:
-    command, _, argument = line.rstrip("\n").partition(" ")
-    if command == "quit":
-        break
-    print(obey(command, argument).replace("\n", " "), flush=True)
+told.obey_lines(run, at_work, {
+    "status": lambda _: "ok " + STATES[db.info.transaction_status],
+    "backend": lambda _: f"ok {db.info.backend_pid}",
+    "open": open_more,
+})

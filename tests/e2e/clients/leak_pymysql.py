@@ -2,11 +2,10 @@
 """An application on PyMySQL that does as it is told; see lib/client.py."""
 
 import os
-import sys
-import threading
-import time
 
 import pymysql
+
+import told
 
 
 def dial():
@@ -19,13 +18,14 @@ def dial():
 db = dial()
 
 
-def busy():
+def at_work():
     c = dial()
-    while True:
+
+    def step():
         c.begin()
         c.cursor().execute("select count(*) from account")
         c.commit()
-        time.sleep(0.02)
+    return step
 
 
 def run(sql):
@@ -38,26 +38,13 @@ def run(sql):
         return f"error - {e.args[0]} {e.args[-1]}"
 
 
-def obey(word, rest):
-    if word in ("begin", "commit", "rollback"):
-        return run(word)
-    if word == "query":
-        return run(rest)
-    if word in ("manual", "auto"):
-        db.autocommit(word == "auto")
-        return "ok"
-    if word == "backend":
-        return f"ok {db.thread_id()}"
-    if word == "busy":
-        for _ in range(int(rest)):
-            threading.Thread(target=busy, daemon=True).start()
-        return "ok"
-    return f"error - unknown word {word}"
+def autocommit(on):
+    db.autocommit(on)
+    return "ok"
 
 
-print("ok", flush=True)
-for line in sys.stdin:
-    command, _, argument = line.rstrip("\n").partition(" ")
-    if command == "quit":
-        break
-    print(obey(command, argument).replace("\n", " "), flush=True)
+told.obey_lines(run, at_work, {
+    "manual": lambda _: autocommit(False),
+    "auto": lambda _: autocommit(True),
+    "backend": lambda _: f"ok {db.thread_id()}",
+})

@@ -1,34 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The truth set on libmariadb, which has no pool; see truth.py. */
 #include <mariadb/mysql.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
-#include <unistd.h>
+
+#include "truth.h"
 
 #define MANY "select repeat('x', 1000) from seq_1_to_20000"
 
-static double grace_s;
-
-static void nap(double s)
-{
-	struct timespec t = { (time_t)s, (long)((s - (time_t)s) * 1e9) };
-
-	while (nanosleep(&t, &t) < 0)
-		;
-}
-
-static void leaked(const char *kind, MYSQL *db)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_REALTIME, &t);
-	printf("{\"kind\": \"%s\", \"backend\": %lu, \"at\": %.3f}\n", kind, mysql_thread_id(db),
-	       t.tv_sec + t.tv_nsec / 1e9);
-}
-
-static MYSQL *dial(void)
+static void *dial(void)
 {
 	MYSQL *db = mysql_init(NULL);
 
@@ -40,7 +18,7 @@ static MYSQL *dial(void)
 	return db;
 }
 
-static void ask(MYSQL *db, const char *sql)
+static void ask(void *db, const char *sql)
 {
 	MYSQL_RES *r;
 
@@ -49,6 +27,11 @@ static void ask(MYSQL *db, const char *sql)
 	r = mysql_store_result(db);
 	if (r)
 		mysql_free_result(r);
+}
+
+static unsigned long backend(void *db)
+{
+	return mysql_thread_id(db);
 }
 
 /* ---- that leak */
@@ -82,38 +65,7 @@ static void unread(void)
 	leaked("unread", db);
 }
 
-static void unused(void)
-{
-	for (int i = 0; i < 10; i++) {
-		leaked("unused", dial());
-		nap(0.4);
-	}
-}
-
-static void opened(void)
-{
-	for (int i = 0; i < 12; i++) {
-		MYSQL *db = dial();
-
-		ask(db, "select 1");
-		leaked("held", db);
-		nap(0.4);
-	}
-}
-
 /* ---- that do not */
-
-static void busy(void)
-{
-	MYSQL *db = dial();
-
-	for (;;) {
-		ask(db, "begin");
-		ask(db, "select count(*) from account");
-		ask(db, "commit");
-		nap(0.02);
-	}
-}
 
 static void slow_rows(void)
 {
@@ -128,20 +80,6 @@ static void slow_rows(void)
 		while (mysql_fetch_row(r))
 			nap(grace_s / 200);
 		mysql_free_result(r);
-	}
-}
-
-static void steps(void)
-{
-	MYSQL *db = dial();
-
-	for (;;) {
-		ask(db, "begin");
-		for (int i = 0; i < 12; i++) {
-			ask(db, "select 1");
-			nap(grace_s * 0.4);
-		}
-		ask(db, "commit");
 	}
 }
 
@@ -168,28 +106,13 @@ static void ping(void)
 	}
 }
 
-static const struct {
-	const char *name;
-	void (*run)(void);
-} modes[] = {
-	{ "txn", txn }, { "unread", unread }, { "unused", unused }, { "opened", opened },
-	{ "busy", busy }, { "slow_rows", slow_rows }, { "steps", steps },
+static const struct mode modes[] = {
+	COMMON_MODES,
+	{ "txn", txn }, { "unread", unread }, { "slow_rows", slow_rows },
 	{ "long_running", long_running }, { "ping", ping },
 };
 
 int main(int argc, char **argv)
 {
-	if (argc != 2 || !getenv("TRUTH_GRACE"))
-		return 2;
-	setvbuf(stdout, NULL, _IOLBF, 0);
-	grace_s = atof(getenv("TRUTH_GRACE"));
-	printf("{}\n");
-	(void)getchar();
-	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++)
-		if (!strcmp(modes[i].name, argv[1])) {
-			modes[i].run();
-			for (;;)
-				(void)pause();
-		}
-	return 2;
+	return truth(argc, argv, modes, sizeof(modes) / sizeof(modes[0]));
 }

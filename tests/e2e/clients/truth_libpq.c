@@ -2,37 +2,14 @@
 /* The truth set on libpq, which has no pool; see truth.py. */
 #include <libpq-fe.h>
 #include <poll.h>
-#include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/prctl.h>
 #include <signal.h>
-#include <time.h>
-#include <unistd.h>
+#include <sys/prctl.h>
+
+#include "truth.h"
 
 #define MANY "select repeat('x', 1000) from generate_series(1, 20000)"
 
-static double grace_s;
-
-static void nap(double s)
-{
-	struct timespec t = { (time_t)s, (long)((s - (time_t)s) * 1e9) };
-
-	while (nanosleep(&t, &t) < 0)
-		;
-}
-
-static void leaked(const char *kind, PGconn *db)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_REALTIME, &t);
-	printf("{\"kind\": \"%s\", \"backend\": %d, \"at\": %.3f}\n", kind, PQbackendPID(db),
-	       t.tv_sec + t.tv_nsec / 1e9);
-}
-
-static PGconn *dial(void)
+static void *dial(void)
 {
 	PGconn *db = PQconnectdb("");
 
@@ -43,9 +20,14 @@ static PGconn *dial(void)
 	return db;
 }
 
-static void ask(PGconn *db, const char *sql)
+static void ask(void *db, const char *sql)
 {
 	PQclear(PQexec(db, sql));
+}
+
+static unsigned long backend(void *db)
+{
+	return (unsigned long)PQbackendPID(db);
 }
 
 /* ---- that leak */
@@ -102,25 +84,6 @@ static void copy_begun(void)
 	leaked("stuck", db);
 }
 
-static void unused(void)
-{
-	for (int i = 0; i < 10; i++) {
-		leaked("unused", dial());
-		nap(0.4);
-	}
-}
-
-static void opened(void)
-{
-	for (int i = 0; i < 12; i++) {
-		PGconn *db = dial();
-
-		ask(db, "select 1");
-		leaked("held", db);
-		nap(0.4);
-	}
-}
-
 static void die_with_parent(void)
 {
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -153,18 +116,6 @@ static void forked(void)
 
 /* ---- that do not */
 
-static void busy(void)
-{
-	PGconn *db = dial();
-
-	for (;;) {
-		ask(db, "begin");
-		ask(db, "select count(*) from account");
-		ask(db, "commit");
-		nap(0.02);
-	}
-}
-
 static void slow_copy(void)
 {
 	PGconn *db = dial();
@@ -193,20 +144,6 @@ static void slow_rows(void)
 			PQclear(r);
 			nap(grace_s / 200);
 		}
-	}
-}
-
-static void steps(void)
-{
-	PGconn *db = dial();
-
-	for (;;) {
-		ask(db, "begin");
-		for (int i = 0; i < 12; i++) {
-			ask(db, "select 1");
-			nap(grace_s * 0.4);
-		}
-		ask(db, "commit");
 	}
 }
 
@@ -263,30 +200,15 @@ static void reserve(void)
 	}
 }
 
-static const struct {
-	const char *name;
-	void (*run)(void);
-} modes[] = {
+static const struct mode modes[] = {
+	COMMON_MODES,
 	{ "txn", txn }, { "unread", unread }, { "copy_unread", copy_unread },
-	{ "copy_begun", copy_begun }, { "unused", unused }, { "opened", opened },
-	{ "forked", forked }, { "busy", busy }, { "slow_copy", slow_copy },
-	{ "slow_rows", slow_rows }, { "steps", steps }, { "prefork", prefork },
-	{ "listen", listen_idle }, { "reserve", reserve },
+	{ "copy_begun", copy_begun }, { "forked", forked }, { "slow_copy", slow_copy },
+	{ "slow_rows", slow_rows }, { "prefork", prefork }, { "listen", listen_idle },
+	{ "reserve", reserve },
 };
 
 int main(int argc, char **argv)
 {
-	if (argc != 2 || !getenv("TRUTH_GRACE"))
-		return 2;
-	setvbuf(stdout, NULL, _IOLBF, 0);
-	grace_s = atof(getenv("TRUTH_GRACE"));
-	printf("{}\n");
-	(void)getchar();
-	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++)
-		if (!strcmp(modes[i].name, argv[1])) {
-			modes[i].run();
-			for (;;)
-				(void)pause();
-		}
-	return 2;
+	return truth(argc, argv, modes, sizeof(modes) / sizeof(modes[0]));
 }

@@ -93,6 +93,18 @@ class Daemon:
         socket = os.path.join(self.run, "control.sock")
         return os.path.exists(socket) and self.cli("status").code == 0
 
+    def hears_unix(self):
+        """Whether it listens to what any socket receives, which costs all of them."""
+        links = f"/proc/{self.pid}/fdinfo"
+        for name in os.listdir(links):
+            try:
+                with open(os.path.join(links, name)) as f:
+                    if "sock_recv_length" in f.read():
+                        return True
+            except FileNotFoundError:
+                pass
+        return False
+
     def cli(self, *args, **more):
         return cli(*args, run=self.run, **more)
 
@@ -134,8 +146,13 @@ class Daemon:
         return [f for f in self.leaks() if f["pid"] == pid and f["state"] == "confirmed"]
 
     def wait_confirmed(self, pid, timeout=10):
-        return tap.wait_for(lambda: self.confirmed(pid), timeout,
-                            f"a confirmed finding on process {pid}")[0]
+        try:
+            return tap.wait_for(lambda: self.confirmed(pid), timeout,
+                                f"a confirmed finding on process {pid}")[0]
+        except AssertionError as e:
+            counted = {k: v for k, v in self.ask("status")[0]["counters"].items() if v}
+            raise AssertionError(f"{e}; its connections: {self.conns(f'pid={pid}')}; "
+                                 f"findings: {self.leaks()}; lost: {counted}") from None
 
     def journal(self):
         return self.ask("journal")

@@ -241,6 +241,19 @@ EDGE(void, events_watch_turns, struct events *e, bool watch)
 	(void)watch;
 }
 
+EDGE(bool, events_is_probing, const struct events *e)
+{
+	(void)e;
+	return false;
+}
+
+EDGE(bool, events_await_probes, struct events *e, int ms)
+{
+	(void)e;
+	(void)ms;
+	return true;
+}
+
 EDGE(uint64_t, clock_cpu_ns, void)
 {
 	return 0;

@@ -35,6 +35,7 @@ var (
 	ctx   = context.Background()
 	pools []*pool
 	other []interface{}
+	hoard []*sql.DB
 )
 
 func said(err error) string {
@@ -200,6 +201,13 @@ func obey(line string) string {
 		pools = append(pools, &pool{db: db})
 		return "ok"
 	}
+	if words[0] == "hoard" { // MEGABYTES: what is made next lies behind as many of its kind
+		n := number(words, 1) << 20 / int(unsafe.Sizeof(sql.DB{}))
+		for i := 0; i < n; i++ {
+			hoard = append(hoard, new(sql.DB))
+		}
+		return "ok"
+	}
 	if words[0] == "stats" {
 		return stats()
 	}
@@ -229,6 +237,13 @@ func obey(line string) string {
 		return said(p.leak(words[2]))
 	case "crowd": // POOL N MILLISECONDS
 		return said(p.crowd(number(words, 2), time.Duration(number(words, 3))*time.Millisecond))
+	case "queue": // POOL N: as many wait for one, for ever if need be
+		for i := 0; i < number(words, 2); i++ {
+			go func() {
+				_, _ = p.db.Exec("select 1")
+			}()
+		}
+		return "ok"
 	case "spin": // POOL MILLISECONDS
 		n, err := p.spin(time.Duration(number(words, 2)) * time.Millisecond)
 		if err != nil {

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Probes that the kernel neither puts nor takes away for a while: nobody waits for them."""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+
+from lib import client, daemon, server, tap
+from lib.postgres import Postgres
+from lib.tap import same, true
+
+CONFIG = "evidence: { handles: true }\n"
+shared = server.Shared(Postgres)
+
+
+class Held:
+    """clients/held.py: from now on, and for `seconds`."""
+
+    def __init__(self, b, path, seconds):
+        mounted = os.path.join(b.dir, "mounted")
+        os.makedirs(mounted, exist_ok=True)
+        self.process = subprocess.Popen(
+            ["/usr/bin/python3", os.path.join(client.HERE, "clients/held.py"), path, mounted,
+             str(seconds)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            preexec_fn=tap.die_with_parent)
+        b.later(self.close)
+        if self.process.stdout.readline() != "held\n":
+            raise tap.Skip(f"no map can be held here: {self.process.stderr.read()}")
+
+    def wait_over(self):
+        same(self.process.stdout.readline(), "over\n", "the map is free again")
+
+    def close(self):
+        self.process.kill()
+        self.process.communicate()
+
+
+class App:
+    """A client whose libpq is its own: no other test's probes lie on it."""
+
+    def __init__(self, b):
+        self.library = os.path.join(b.dir, "libpq.so.5")
+        if not os.path.exists(self.library):
+            shutil.copy("/usr/lib/x86_64-linux-gnu/libpq.so.5", self.library)
+        self.client = client.Client(b, shared.get(), "handles", LD_LIBRARY_PATH=b.dir)
+        self.pid = self.client.pid
+
+
+def beside(d):
+    """The daemon's process that holds the probes."""
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/stat") as f:
+                name, _, rest = f.read().rpartition(") ")
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if rest.split()[1] == str(d.pid) and name.endswith("(plimsoll-probes"):
+            return int(pid)
+    return None
+
+
+def runs(pid):
+    return os.path.exists(f"/proc/{pid}/task")
+
+
+
+def watched(d):
+    return d.ask("doctor")[0]["libraries"]["watched"]
+
+
+def answers(d, until):
+    """Asks it again and again until `until()` is true: no answer takes long."""
+    while not until():
+        began = time.monotonic()
+        same(d.cli("status").code, 0, "its answer")
+        took = time.monotonic() - began
+        true(took < 1, f"an answer took {took:.1f} s")
+        time.sleep(0.05)
+
+
+def stops(d):
+    """Ends it; how long that took."""
+    began = time.monotonic()
+    same(d.stop(15), 0, "its exit code")
+    return time.monotonic() - began
+
+
+@tap.test("a probe that is not to be put: it answers, does its work, and puts it later")
+def put(b):
+    d = daemon.Daemon(b, CONFIG + daemon.config_observe())
+    app, other = App(b), client.Client(b, shared.get(), "psycopg2")
+    held = Held(b, app.library, 5)
+    tap.wait_for(lambda: d.conn_of(app.pid), 3, "the connection")
+    answers(d, lambda: "keeps the kernel from" in d.log())
+    true(app.library in d.log(), f"it says what is in the way: {d.log()}")
+    other.must("begin")
+    d.wait_activity(other.pid, "idle-in-txn", "while it is so")
+    held.wait_over()
+    tap.wait_for(lambda: watched(d), 5, "the library to be watched after all")
+
+
+@tap.test("a probe that is not to be put, or not to be taken away: it ends all the same",
+          each=("put", "taken away"))
+def end(b, what):
+    d = daemon.Daemon(b, CONFIG + daemon.config_observe())
+    app = App(b)
+    if what == "taken away":
+        tap.wait_for(lambda: watched(d), 10, "the library to be watched")
+    worker = beside(d)
+    true(worker, "a process that holds the probes")
+    held = Held(b, app.library, 4)
+    if what == "put":
+        tap.wait_for(lambda: d.conn_of(app.pid), 3, "the connection")
+        tap.wait_for(lambda: "D (disk" in status_of(worker), 3, "the kernel to wait")
+    took = stops(d)
+    true(took < 2, f"it took {took:.1f} s to end")
+    held.wait_over()
+    tap.wait_for(lambda: not runs(worker), 5, "what it had put to be gone")
+
+
+def status_of(pid):
+    with open(f"/proc/{pid}/status") as f:
+        return f.read()
+
+
+@tap.test("the process that holds the probes is killed: they are put again")
+def again(b):
+    d = daemon.Daemon(b, CONFIG + daemon.config_observe())
+    app = App(b)
+    tap.wait_for(lambda: watched(d), 10, "the library to be watched")
+    first = beside(d)
+    os.kill(first, signal.SIGKILL)
+    tap.wait_for(lambda: beside(d) not in (None, first), 5, "another one")
+    true("put again" in d.log(), f"it says so: {d.log()}")
+
+    def probes():
+        return [n for n in os.listdir(f"/proc/{beside(d)}/fd")
+                if "bpf_link" in os.readlink(f"/proc/{beside(d)}/fd/{n}")]
+    tap.wait_for(probes, 5, "the probes to be there")
+    true(stops(d) < 2, "it ends")
+
+
+tap.main(shared)
