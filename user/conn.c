@@ -82,8 +82,8 @@ struct conn *conns_find_id(struct conns *t, const char *id)
 	return c && strcmp(c->id, id) == 0 ? c : NULL;
 }
 
-/* Whose protocol was never known was of no pool. */
-static void note_ended(struct conns *t, const struct conn *c)
+/* Whose protocol was never known was of no pool.  `ended_ns`: 0 if nobody saw it end. */
+static void note_ended(struct conns *t, const struct conn *c, uint64_t ended_ns)
 {
 	struct ended *n;
 
@@ -100,6 +100,7 @@ static void note_ended(struct conns *t, const struct conn *c)
 		.protocol = c->protocol,
 		.opened_ns = c->opened_ns,
 		.last_ns = c->last_ns,
+		.ended_ns = ended_ns,
 		.queries = c->queries,
 		.adopted = c->adopted,
 	};
@@ -108,9 +109,9 @@ static void note_ended(struct conns *t, const struct conn *c)
 	memcpy(n->comm, c->comm, sizeof(n->comm));
 }
 
-void conns_end(struct conns *t, struct conn *c)
+void conns_end(struct conns *t, struct conn *c, uint64_t ended_ns)
 {
-	note_ended(t, c);
+	note_ended(t, c, ended_ns);
 	index_remove(&t->by_cookie, hash_cookie(t, c->cookie), c->slot);
 	*c = (struct conn){ 0 };
 	t->open--;
@@ -125,7 +126,7 @@ static void begin_conn(struct conns *t, uint32_t index, const struct slot *s)
 
 	/* A cookie names one socket: an entry under another number is out of date. */
 	if (c)
-		conns_end(t, c);
+		conns_end(t, c, 0);
 	c = &t->table[index];
 	*c = (struct conn){
 		.cookie = s->cookie,
@@ -282,7 +283,7 @@ struct conn *conns_apply_slot(struct conns *t, uint32_t index, const struct slot
 		return NULL;
 	c = &t->table[index];
 	if (c->used && (s->phase == PHASE_FREE || c->gen != s->gen || c->cookie != s->cookie))
-		conns_end(t, c);
+		conns_end(t, c, 0);
 	if (s->phase == PHASE_FREE || !s->cookie || (!c->used && s->phase == PHASE_CLOSED))
 		return NULL;
 	if (!c->used)

@@ -216,6 +216,7 @@ struct ended {
 	const struct protocol *protocol;
 	char user[NAME_LEN], database[NAME_LEN];
 	uint64_t opened_ns, last_ns;
+	uint64_t ended_ns;	/* by the kernel's clock; 0: nobody saw it end */
 	uint64_t queries;
 	bool adopted;		/* its age and queries are lower bounds */
 };

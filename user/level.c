@@ -346,10 +346,19 @@ static void begin_update(struct levels *l, uint32_t high, uint64_t now_ns)
 		window_move(&l->windows[i], second);
 		history_begin(&p->history, now_ns);
 	}
-	if (high > l->high)
-		l->high = high;
-	memset(l->of_conn, 0xff, l->high * sizeof(*l->of_conn));
+	while (l->high < high)
+		l->of_conn[l->high++] = LEVEL_NONE;
 	l->high = high;
+}
+
+/* Nearly always the one it was of at the last update. */
+static uint32_t pool_for(struct levels *l, const struct conn *c, uint64_t now_ns)
+{
+	uint32_t n = l->of_conn[c->slot];
+
+	if (!conn_is_listed(c))
+		return LEVEL_NONE;
+	return n < l->count && pool_owns(&l->pools[n], c) ? n : find_or_add(l, c, now_ns);
 }
 
 /* The last queries of those that are over; what was counted of one, its reading says. */
@@ -408,17 +417,16 @@ void levels_update(struct levels *l, const struct conns *t, uint64_t now_ns)
 
 	take_ended(l, t, now_ns);
 	begin_update(l, high, now_ns);
-	conns_for_each(t, c) {
-		uint32_t n = INDEX_NONE;
+	for (uint32_t i = 0; i < high; i++) {
+		struct conn *c = &t->table[i];
+		uint32_t n = c->used ? pool_for(l, c, now_ns) : LEVEL_NONE;
 
-		if (c->slot < high && conn_is_listed(c))
-			n = find_or_add(l, c, now_ns);
-		if (n == INDEX_NONE)
+		l->of_conn[i] = n;
+		if (n == LEVEL_NONE)
 			continue;
-		l->of_conn[c->slot] = n;
 		count_conn(&l->pools[n], c);
 		measure(l, n, c, now_ns);
-		history_take(&l->pools[n].history, &l->pasts[c->slot], c, now_ns);
+		history_take(&l->pools[n].history, &l->pasts[i], c, now_ns);
 	}
 	for (uint32_t i = 0; i < l->count; i++) {
 		if (l->pools[i].open)

@@ -117,6 +117,35 @@ static void formula(void **state)
 	}
 }
 
+static void the_balance_is_by_time_however_it_is_told(void **state)
+{
+	struct balance b = { 0 };
+
+	(void)state;
+	assert_int_equal(balance_now(&b), 0);
+	balance_step(&b, 30, 1);
+	balance_step(&b, 10, 1);
+	balance_step(&b, 20, -1);
+	balance_step(&b, 5, 1);
+	/* 5: 1, 10: 2, 20: 1, 30: 2 */
+	assert_int_equal(balance_at(&b, 4), 0);
+	assert_int_equal(balance_at(&b, 5), 1);
+	assert_int_equal(balance_at(&b, 19), 2);
+	assert_int_equal(balance_at(&b, 20), 1);
+	assert_int_equal(balance_now(&b), 2);
+	assert_int_equal(balance_most(&b, 6, 20), 2);
+	assert_int_equal(balance_most(&b, 20, 30), 1);
+	assert_int_equal(balance_most(&b, 20, 31), 2);
+	assert_true(balance_knows(&b, 0));
+	/* What is forgotten is known to be. */
+	for (uint64_t i = 0; i < STEPS; i++)
+		balance_step(&b, 100 + i, 1);
+	assert_int_equal(balance_now(&b), 2 + STEPS);
+	assert_int_equal(balance_at(&b, 100), 3);
+	assert_true(balance_knows(&b, 100));
+	assert_false(balance_knows(&b, 99));
+}
+
 static void counts_what_each_connection_does(void **state)
 {
 	struct world *w = *state;
@@ -512,6 +541,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(formula),
+		cmocka_unit_test(the_balance_is_by_time_however_it_is_told),
 		TEST(counts_what_each_connection_does),
 		TEST(a_pool_is_owner_endpoint_database_and_user),
 		TEST(unlisted_connections_have_no_pool),

@@ -264,6 +264,54 @@ static void a_return_is_no_growth(void **state)
 	assert_int_equal(w->detect.suspected, 0);
 }
 
+/* A host that stands still: nobody looked while sixty were opened. */
+static void filled_between_two_looks_is_no_growth(void **state)
+{
+	struct world *w = *state;
+
+	only(w, "growth");
+	query(w, dial(w));
+	pass(w, 10 * NS_PER_S);
+	for (int i = 0; i < 60; i++) {
+		w->now_ns += 500 * NS_PER_MS;
+		query(w, dial(w));
+	}
+	w->now_ns += 25 * NS_PER_S;
+	look(w);
+	pass(w, 60 * NS_PER_S);
+	assert_int_equal(w->detect.suspected, 0);
+}
+
+/*
+ * All are old at the same time: each ends, and another is dialled for it.  Nobody looks
+ * meanwhile, and slots are in no order; what came to rest in between was passed by as often
+ * as the pool grew since, which is never.
+ */
+static void a_renewal_between_two_looks_passes_nobody_by(void **state)
+{
+	struct world *w = *state;
+	uint32_t n[12];
+
+	only(w, "held");
+	for (int i = 0; i < 12; i++) {
+		n[i] = dial(w);
+		query(w, n[i]);
+	}
+	for (int round = 0; round < 6; round++) {
+		pass(w, 120 * NS_PER_S);
+		for (int i = 0; i < 12; i++) {
+			hang_up(w, n[i]);
+			w->now_ns += NS_PER_S;
+			n[i] = dial(w);
+			query(w, n[i]);
+			w->now_ns += NS_PER_S;
+		}
+		look(w);
+	}
+	pass(w, 300 * NS_PER_S);
+	assert_int_equal(w->detect.suspected, 0);
+}
+
 static void more_held_than_may_be(void **state)
 {
 	struct world *w = *state;
@@ -449,6 +497,8 @@ int main(void)
 		TEST(a_burst_is_no_growth),
 		TEST(a_burst_of_silent_work_is_no_growth),
 		TEST(a_return_is_no_growth),
+		TEST(filled_between_two_looks_is_no_growth),
+		TEST(a_renewal_between_two_looks_passes_nobody_by),
 		TEST(more_held_than_may_be),
 		TEST(used_once_and_thrown_away),
 		TEST(no_churn),

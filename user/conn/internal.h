@@ -5,8 +5,8 @@
 
 #include "conn.h"
 
-/* conn.c: its socket is closed, or the slot is another's now. */
-void conns_end(struct conns *t, struct conn *c);
+/* conn.c: its socket is closed, or the slot is another's now.  `ended_ns`: 0 if nobody saw it. */
+void conns_end(struct conns *t, struct conn *c, uint64_t ended_ns);
 
 /* records.c: its start-up packet, where that came before the look that made `c` known. */
 void conns_apply_early(struct conns *t, struct conn *c);

@@ -123,7 +123,7 @@ void conns_apply_record(struct conns *t, const struct rec_hdr *rec, size_t len)
 		if (rec->len < sizeof(*closed) || !is_about(rec, c))
 			break;
 		c->queries = closed->queries;
-		conns_end(t, c);
+		conns_end(t, c, rec->ts_ns);
 		break;
 	default:
 		break;

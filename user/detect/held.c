@@ -20,7 +20,8 @@
  * judged.  Nor are Java's pools, which dial from threads of their own, ahead of need and to
  * renew what is old: HikariCP past a reserve of idle ones every half an hour.
  *
- * One whose answer is being read, row by row, is worked with though no byte passes.
+ * One whose answer is being read, row by row, is worked with though no byte passes; so is one
+ * that has asked, and whose bytes the net loses.
  *
  * How it can be wrong: what its library has in memory already (4 KiB in Go, 16 in libpq)
  * is read unseen; a connection kept on purpose (for an advisory lock) is lent as well;
@@ -52,7 +53,8 @@ static const struct param params[] = {
 static bool is_idle(const struct conn *c)
 {
 	return c->activity == ACTIVITY_IDLE && c->evidence == EVIDENCE_WIRE && !c->uncertain &&
-	       c->tcp_state == TCP_STATE_ESTABLISHED && !c->listens && !c->replicates;
+	       c->tcp_state == TCP_STATE_ESTABLISHED && !c->listens && !c->replicates &&
+	       !c->view.unacked;
 }
 
 /* Lent a moment ago, it may have lain in its pool for hours before. */

@@ -6,7 +6,7 @@
 #include "lib/clock.h"
 #include "libraries.h"
 
-#define HOLDERS_EVERY_NS (30 * NS_PER_S)	/* who holds what, on a quiet host */
+#define HOLDERS_EVERY_NS (25 * NS_PER_S)	/* who holds what: within twice the grace of `shared` */
 #define HOLDERS_SOON_NS	 NS_PER_S		/* when somebody's holders are not known */
 #define HOLDERS_ASAP_NS	 (100 * NS_PER_MS)	/* when a finding waits for it */
 #define QUEUES_EVERY_NS	 NS_PER_S		/* what lies in queues, where that is quickly seen, */

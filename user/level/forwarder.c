@@ -2,8 +2,10 @@
 /*
  * Processes whose connections are no pool of theirs: proxies and tunnels have one for
  * each client that they serve, tools one for each window that somebody has open.  They
- * dial when another client comes, whatever lies idle.  Poolers (pgbouncer, odyssey) are
- * not of these: theirs are pools.  Names as the kernel cuts them, at 15 characters.
+ * dial when another client comes, whatever lies idle.  So do poolers, where a client keeps
+ * its connection for as long as it likes (pgbouncer's session mode); and they fill a
+ * reserve one by one.  What their clients lose shows at the clients' own connections.
+ * Names as the kernel cuts them, at 15 characters.
  */
 #include <string.h>
 
@@ -16,6 +18,7 @@ bool is_forwarder(const char *comm)
 		"haproxy", "envoy", "nginx", "traefik", "caddy", "stunnel", "stunnel4", "socat",
 		"ncat", "ssh", "sshd", "autossh", "kubectl", "docker-proxy", "rootlessport",
 		"slirp4netns", "cloud-sql-proxy", "cloud_sql_proxy", "alloydb-auth-pr", "linkerd2-proxy",
+		"pgbouncer", "odyssey", "pgcat", "pgagroal", "pgdog", "pgpool", "proxysql",
 		"maxscale", "mysqlrouter", "gost", "frpc", "frps", "tsh", "teleport", "boundary",
 		"dbeaver", "pgadmin4", "datagrip", "tableplus", "beekeeper-studi", "mysql-workbench",
 	};

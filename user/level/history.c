@@ -10,7 +10,7 @@
 #define FOLLOWS_NS  (50 * NS_PER_MS)	/* from one set-up's end to the next dial of a fill */
 #define SETUP_MOST  6			/* statements with which drivers set a connection up */
 #define WORK_LEAST  20			/* statements that are more than any set-up */
-#define OWED_NS	    (60 * NS_PER_S)	/* so soon what ended is replaced */
+#define REPLACED_NS (60 * NS_PER_S)	/* so soon what ended is replaced */
 #define BRIEF_NS    (5 * NS_PER_S)
 #define BRIEF_MOST  5			/* queries: BEGIN, one, COMMIT, and a little set-up */
 #define SPAN_NS	    (SPAN_S * NS_PER_S)
@@ -71,16 +71,28 @@ static bool follows(const struct dial *before, const struct dial *d)
 	       before->queries == d->queries && d->opened_ns < before->rested_ns + FOLLOWS_NS;
 }
 
-static bool replaces(struct history *h, const struct dial *d)
+/* The most that were open from `from_ns` until before `until_ns`. */
+static int32_t most_open(const struct history *h, uint64_t from_ns, uint64_t until_ns)
 {
-	if (!h->owed)
-		return false;
-	if (elapsed_ns(h->owed_ns, d->opened_ns) >= OWED_NS) {
-		h->owed = 0;
-		return false;
-	}
-	h->owed--;
-	return true;
+	int32_t most = balance_most(&h->balance, from_ns, until_ns);
+	uint64_t from = from_ns / SPAN_NS, until = until_ns / SPAN_NS;
+
+	if (balance_knows(&h->balance, from_ns))
+		return most;
+	if (h->span >= OPEN_SPANS && from <= h->span - OPEN_SPANS)
+		from = h->span - OPEN_SPANS + 1;
+	for (uint64_t i = from; i < until && i <= h->span; i++)
+		if (h->open[i % OPEN_SPANS] > most)
+			most = h->open[i % OPEN_SPANS];
+	return most;
+}
+
+/* As many were open shortly before: it takes the place of one that ended. */
+static bool replaces(const struct history *h, const struct dial *d)
+{
+	uint64_t from_ns = elapsed_ns(REPLACED_NS, d->opened_ns);
+
+	return balance_at(&h->balance, d->opened_ns) <= most_open(h, from_ns, d->opened_ns);
 }
 
 static void judge(struct history *h, const struct dial *d)
@@ -101,8 +113,10 @@ static void note(struct history *h, const struct dial *d)
 {
 	uint32_t i = h->fresh_count;
 
-	if (i == FRESH)
+	if (i == FRESH) {
+		(void)has_dialled(h, d->tid);
 		return;
+	}
 	for (; i && h->fresh[i - 1].opened_ns > d->opened_ns; i--)
 		h->fresh[i] = h->fresh[i - 1];
 	h->fresh[i] = *d;
@@ -121,6 +135,12 @@ static bool is_settled(const struct conn *c, uint64_t quiet_ns, uint64_t age_ns)
 	return quiet_ns >= SETTLED_NS || c->queries > WORK_LEAST;
 }
 
+/* Nobody looked when it was young: it was used, but was that at once? */
+static bool is_unclear(const struct past *past, const struct conn *c)
+{
+	return past->late && c->queries && elapsed_ns(c->opened_ns, c->last_ns) >= YOUNG_NS;
+}
+
 static void settle(struct history *h, struct past *past, const struct conn *c, uint64_t now_ns)
 {
 	uint64_t quiet_ns = conn_quiet_ns(c, now_ns);
@@ -135,13 +155,22 @@ static void settle(struct history *h, struct past *past, const struct conn *c, u
 	if (!is_settled(c, quiet_ns, elapsed_ns(c->opened_ns, now_ns)))
 		return;
 	past->settled = true;
-	if (c->adopted)
+	if (c->adopted || !c->tid)
 		return;
-	if (c->tid && c->phase == PHASE_READY && !c->uncertain && !c->listens)
+	if (is_unclear(past, c))
+		(void)has_dialled(h, c->tid);
+	else if (c->phase == PHASE_READY && !c->uncertain && !c->listens)
 		note(h, &d);
 }
 
 /* ---- connections at rest */
+
+static bool is_at_rest(const struct conn *c)
+{
+	return c->activity == ACTIVITY_IDLE && c->queries && !c->uncertain && !c->listens &&
+	       c->evidence == EVIDENCE_WIRE && c->tcp_state == TCP_STATE_ESTABLISHED &&
+	       !c->view.unacked;	/* else it has asked, and the net is in the way */
+}
 
 /* How many dials for work passed it by; or, if it was never used, how many for nothing. */
 static uint32_t passed_by(const struct history *h, const struct conn *c, uint64_t *ret_first_ns)
@@ -161,19 +190,13 @@ static uint32_t passed_by(const struct history *h, const struct conn *c, uint64_
 /* No more often than its pool grew: a dial after an end pays for that end. */
 static void overtake(const struct history *h, const struct past *past, struct conn *c)
 {
-	int32_t grown = past->at_rest ? h->balance_then - past->balance : 0;
+	int32_t grown = past->at_rest ? h->open_then - past->balance : 0;
 	uint32_t times = 0;
 
 	c->overtaken_ns = 0;
 	if (grown > 0)
 		times = passed_by(h, c, &c->overtaken_ns);
 	c->overtaken = times < (uint32_t)grown || !times ? times : (uint32_t)grown;
-}
-
-static bool is_at_rest(const struct conn *c)
-{
-	return c->activity == ACTIVITY_IDLE && c->queries && !c->uncertain && !c->listens &&
-	       c->evidence == EVIDENCE_WIRE && c->tcp_state == TCP_STATE_ESTABLISHED;
 }
 
 static void mark(struct history *h, const struct conn *c)
@@ -227,7 +250,7 @@ static void move_span(struct history *h, uint64_t now_ns)
 		h->span = span - OPEN_SPANS;
 	while (h->span < span) {
 		h->span++;
-		h->open[h->span % OPEN_SPANS] = 0;
+		h->open[h->span % OPEN_SPANS] = h->open_last;
 		h->thrown[h->span % THROWN_SPANS] = (struct thrown){ 0 };
 	}
 }
@@ -248,11 +271,30 @@ void history_begin(struct history *h, uint64_t now_ns)
 {
 	move_span(h, now_ns);
 	judge_fresh(h);
-	h->balance_then = h->balance;
+	h->open_then = balance_now(&h->balance);
+	h->stepped_then = h->stepped;
+	h->stepped = false;
 	memset(h->rested_at, 0xff, sizeof(h->rested_at));
 	memset(h->overtaken, 0, sizeof(h->overtaken));
 	h->new_count = 0;
 	h->new_lives_ns = h->new_newest_ns = h->new_opened_ns = 0;
+}
+
+static void step(struct history *h, uint64_t ns, int32_t by)
+{
+	balance_step(&h->balance, ns, by);
+	h->stepped = true;
+}
+
+/* How many were open when it came to rest; later news may be of before that. */
+static void weigh(const struct history *h, struct past *past)
+{
+	bool knows = balance_knows(&h->balance, past->last_ns);
+
+	if (past->at_rest && (!h->stepped_then || !knows))
+		return;
+	past->balance = knows ? balance_at(&h->balance, past->last_ns)
+			      : balance_most(&h->balance, past->last_ns, UINT64_MAX);
 }
 
 static void note_rest(struct history *h, struct past *past, const struct conn *c)
@@ -260,12 +302,11 @@ static void note_rest(struct history *h, struct past *past, const struct conn *c
 	uint64_t idle_ns = elapsed_ns(past->last_ns, c->last_ns);
 
 	if (past->last_ns == c->last_ns) {
-		if (!past->at_rest)
-			past->balance = h->balance_then;
+		weigh(h, past);
 		past->at_rest = true;
 		return;
 	}
-	if (c->overtaken && past->used && idle_ns > h->woke_after_ns)
+	if (c->overtaken && past->idle && idle_ns > h->woke_after_ns)
 		h->woke_after_ns = idle_ns;
 	past->last_ns = c->last_ns;
 	past->at_rest = false;
@@ -274,13 +315,16 @@ static void note_rest(struct history *h, struct past *past, const struct conn *c
 void history_take(struct history *h, struct past *past, struct conn *c, uint64_t now_ns)
 {
 	if (past->cookie != c->cookie) {
-		*past = (struct past){ .cookie = c->cookie };
-		h->balance++;
+		*past = (struct past){
+			.cookie = c->cookie,
+			.late = elapsed_ns(c->opened_ns, now_ns) >= YOUNG_NS,
+		};
+		step(h, c->opened_ns, 1);
 	}
 	note_rest(h, past, c);
 	if (!past->settled)
 		settle(h, past, c, now_ns);
-	past->used = c->queries > 0;
+	past->idle = is_at_rest(c);
 	overtake(h, past, c);
 	if (c->overtaken && is_at_rest(c))
 		mark(h, c);
@@ -289,12 +333,22 @@ void history_take(struct history *h, struct past *past, struct conn *c, uint64_t
 	note_new(h, c, now_ns);
 }
 
+static void note_open(struct history *h, uint64_t span, int32_t open)
+{
+	uint16_t *most = &h->open[span % OPEN_SPANS];
+
+	if (span + OPEN_SPANS > h->span && span <= h->span && open > *most)
+		*most = open < UINT16_MAX ? (uint16_t)open : UINT16_MAX;
+}
+
 void history_end(struct history *h, uint32_t open)
 {
-	uint16_t *most = &h->open[h->span % OPEN_SPANS];
+	const struct balance *b = &h->balance;
 
-	if (open > *most)
-		*most = open < UINT16_MAX ? (uint16_t)open : UINT16_MAX;
+	h->open_last = open < UINT16_MAX ? (uint16_t)open : UINT16_MAX;
+	note_open(h, h->span, h->open_last);
+	for (uint32_t i = 0; h->stepped && i < b->count; i++)
+		note_open(h, b->step[i].ns / SPAN_NS, b->step[i].open);
 }
 
 void history_ended(struct history *h, const struct past *past, const struct ended *e,
@@ -309,13 +363,8 @@ void history_ended(struct history *h, const struct past *past, const struct ende
 	if (t->brief < t->ended)
 		t->brief += !e->adopted && e->queries && e->queries <= BRIEF_MOST &&
 		    elapsed_ns(e->opened_ns, e->last_ns) < BRIEF_NS;
-	if (past->cookie != e->cookie)
-		return;
-	h->balance--;
-	if (past->settled) {
-		h->owed++;
-		h->owed_ns = now_ns;
-	}
+	if (past->cookie == e->cookie)
+		step(h, e->ended_ns ? e->ended_ns : now_ns, -1);
 }
 
 /* ---- what may be asked */

@@ -9,7 +9,8 @@
  *   - its connection was put to work at once,
  *   - its thread had dialled for this pool before (else each thread may have one of
  *     its own),
- *   - none had ended shortly before, to be replaced, and
+ *   - there were more open then than at any time of the minute before (else it replaces
+ *     one that ended), and
  *   - it did not follow upon the dial before, that one being no more than set up (else
  *     a pool is being filled).
  * Pure, and of fixed size whatever happens.
@@ -20,6 +21,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "level/balance.h"
 #include "lib/clock.h"
 
 struct conn;
@@ -57,10 +59,9 @@ struct history {
 	struct dial last;	/* of all dials */
 	struct dial fresh[FRESH];	/* seen at this look, by time */
 	uint32_t fresh_count;
-	int32_t balance;	/* connections seen less those that ended */
-	int32_t balance_then;	/* before this look */
-	uint32_t owed;		/* dials that would only replace what ended, last at */
-	uint64_t owed_ns;
+	struct balance balance;	/* connections seen less those that ended */
+	int32_t open_then;	/* by it, before what this look saw opened */
+	bool stepped, stepped_then;	/* since the last look; and before that */
 
 	/* The longest an overtaken connection lay idle and then went back to work. */
 	uint64_t woke_after_ns;
@@ -81,16 +82,18 @@ struct history {
 
 	uint64_t span;		/* the newest, of SPAN_S seconds */
 	uint16_t open[OPEN_SPANS];	/* the most that were open in it */
+	uint16_t open_last;	/* at the last look */
 	struct thrown thrown[THROWN_SPANS];
 };
 
 /* What was known of a slot's connection at the last look. */
 struct past {
 	uint64_t cookie, last_ns;
-	int32_t balance;	/* of its pool, when it had come to rest */
+	int32_t balance;	/* of its pool, when it came to rest */
 	bool at_rest;		/* nothing was said since the look before */
+	bool late;		/* it was not young when it was first seen */
 	bool settled;		/* its dial was taken in */
-	bool used;
+	bool idle;		/* it was used before, and nothing was under way */
 };
 
 /* A look: one begin, one take of each open connection of the pool, one end. */

@@ -21,6 +21,22 @@ static struct endpoint *any_endpoint(void)
 	return network_endpoint(chance_below(ENDPOINTS));
 }
 
+/* Somebody's deadline passes: the statement is cancelled, and the connection given back. */
+static void deadline(void)
+{
+	struct client_pool *p = pools_any();
+	struct link *l = &p->links[chance_below(POOL_LINKS)];
+
+	if (l->state != LINK_LENT || l->leak || l->resumes_ns > sim_now_ns ||
+	    p->process->frozen_ns || p->endpoint->cut_ns)
+		return;
+	if (chance(0.2))
+		look_closely(sim_now_ns, sim_now_ns + 2 * NS_PER_S);
+	pool_show(l);
+	(void)kernel_cancel(l->sock);
+	pool_give(l);
+}
+
 /* Every connection to a server; `later` of them are noticed when they are used. */
 static void lose_all(struct endpoint *e, double later)
 {
@@ -30,6 +46,7 @@ static void lose_all(struct endpoint *e, double later)
 		for (size_t i = 0; p->endpoint == e && i < POOL_LINKS; i++)
 			if (p->links[i].state != LINK_NONE)
 				pool_lose(&p->links[i], chance(later));
+		pool_breaks_off(p, e);
 	}
 }
 
@@ -78,11 +95,29 @@ static void partition(void)
 	pools_cut(any_endpoint(), sim_now_ns + lasts_ns);
 }
 
+/* What was lost was sent again by now, and came through. */
+static void on_calm(void *who, uint64_t tag)
+{
+	const struct endpoint *e = who;
+
+	(void)tag;
+	if (e->cut_ns)
+		return;
+	socks_for_each(s)
+	{
+		if (s->endpoint == e && s->retransmits && s->link && s->link->state == LINK_LENT &&
+		    s->link->resumes_ns < sim_now_ns)
+			kernel_trickle(s, 0, sim_now_ns);
+	}
+}
+
 static void loss(void)
 {
 	struct endpoint *e = any_endpoint();
 
 	e->lossy_until_ns = sim_now_ns + chance_skewed(MINUTE, 1);
+	judge_overcame(e, e->lossy_until_ns + 2 * MINUTE);
+	happen_at(e->lossy_until_ns, on_calm, e, 0);
 	look_closely(sim_now_ns, sim_now_ns + 5 * NS_PER_S);
 	socks_for_each(s)
 	{
@@ -126,11 +161,13 @@ static void on_records_back(void *who, uint64_t tag)
 	(void)who;
 	(void)tag;
 	kernel_lose_records(0);
+	judge_is_blind(false);
 }
 
 static void records(void)
 {
 	kernel_lose_records(0.5);
+	judge_is_blind(true);
 	happen_at(sim_now_ns + chance_exp(5 * MINUTE), on_records_back, NULL, 0);
 }
 
@@ -150,7 +187,7 @@ static const struct fault faults[] = {
 	{ "attention", 3, attention }, { "burst", 60, burst },	      { "crash", 0.5, crash },
 	{ "deploy", 20, deploy },      { "failover", 0.5, failover }, { "freeze", 6, freeze },
 	{ "loss", 8, loss },	       { "partition", 4, partition }, { "records", 1, records },
-	{ "restart", 0.7, restart },   { "farewell", 1, farewell },
+	{ "restart", 0.7, restart },   { "farewell", 1, farewell },   { "deadline", 200, deadline },
 };
 
 static void on_fault(void *who, uint64_t tag)

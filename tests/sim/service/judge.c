@@ -29,6 +29,7 @@ static uint64_t seed;
 static bool tells;
 static const char *judged = "all";
 static unsigned repairs, false_repairs;
+static bool blind; /* what pools do is not seen */
 
 void judge_begin(uint64_t with_seed, bool with_words, struct detect_conf *conf)
 {
@@ -161,6 +162,7 @@ static void on_watch(void *who, uint64_t minutes)
 void judge_pool_leak(const char *kind, struct client_pool *p)
 {
 	p->leak = add(kind, p);
+	p->leak->hidden = blind;
 	if (tells)
 		say("leak %s begins on %s %u", kind, p->comm, p->process->pid);
 	on_watch(p->leak, 15);
@@ -186,6 +188,21 @@ void judge_lost_sight(void)
 {
 	for (size_t i = 0; i < leak_count; i++)
 		leaks[i].hidden |= !leaks[i].over;
+}
+
+void judge_overcame(struct endpoint *e, uint64_t until_ns)
+{
+	e->overcome_ns = until_ns;
+	for (size_t i = 0; i < leak_count; i++)
+		leaks[i].hidden |= !leaks[i].over && leaks[i].pool->endpoint == e &&
+				   strcmp(leaks[i].kind, "half-dead") == 0;
+}
+
+void judge_is_blind(bool now)
+{
+	blind = now;
+	for (size_t i = 0; i < leak_count; i++)
+		leaks[i].hidden |= !leaks[i].over && !leaks[i].cookie;
 }
 
 /* ---- findings */
@@ -259,7 +276,7 @@ static void judge_confirmed(const struct finding *f)
 
 	if (l && strcmp(l->kind, f->detector->name) == 0) {
 		note_confirmed(l, score);
-	} else if (l || (p && p->leak) || (!p && has_leaked(f->conn.pid))) {
+	} else if (l || (!s && p && p->leak) || (!p && has_leaked(f->conn.pid))) {
 		score->also++;
 	} else if (is_so(f->detector->name, s)) {
 		score->faults++;

@@ -43,6 +43,12 @@ void judge_over(struct leak *leak);
 /* Facts about all that is under way were lost. */
 void judge_lost_sight(void);
 
+/* On the way to `e` bytes were lost and come through: silence there proves nothing. */
+void judge_overcame(struct endpoint *e, uint64_t until_ns);
+
+/* From now on facts about what pools do are lost, or are not any more. */
+void judge_is_blind(bool blind);
+
 void judge_finding(const struct finding *f);
 int judge_intent(const struct repair *r);
 

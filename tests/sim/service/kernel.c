@@ -125,6 +125,19 @@ static void say_names(struct sock *s, const struct words *w)
 	s->named = submit(s, &r.hdr);
 }
 
+bool kernel_cancel(const struct sock *s)
+{
+	struct rec_cancel r = {
+		.hdr = header(s, REC_CANCEL, sizeof(r)),
+		.backend_pid = s->slot.backend_pid,
+		.tgid = s->owner->pid,
+		.rport = s->slot.rport,
+	};
+
+	memcpy(r.raddr, s->slot.raddr, sizeof(r.raddr));
+	return s->slot.backend_pid && submit(s, &r.hdr);
+}
+
 /* ---- the life of a connection */
 
 static void clear_slot(struct slot *s)

@@ -77,6 +77,9 @@ void kernel_rest(struct sock *s, char status, uint64_t asked_ns, uint64_t since_
 /* Half of a request was sent, the server waits for the rest. */
 void kernel_half_ask(struct sock *s);
 
+/* Its owner asks the server to give up what it does for it.  False: nobody heard. */
+bool kernel_cancel(const struct sock *s);
+
 /* Bytes of an answer under way, or that nobody asked for. */
 void kernel_trickle(struct sock *s, uint32_t bytes, uint64_t last_ns);
 

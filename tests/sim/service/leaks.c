@@ -14,6 +14,8 @@
 
 #define TRIES		200
 #define KERNEL_GIVES_UP (924 * NS_PER_S) /* after fifteen retransmissions */
+#define LAG_NS		(250 * NS_PER_MS) /* from wanting one to dialling it */
+#define MOST_FORGOTTEN	40
 #define EVIDENT		5 /* connections lost one after another before a pattern must be seen */
 
 struct leak_kind {
@@ -28,15 +30,21 @@ static bool is_fit(const struct client_pool *p)
 	       p->endpoint->refuses_until_ns < sim_now_ns && !p->leak && !p->work;
 }
 
-/* A connection that somebody has in hands, and whose conversation can be followed. */
+/* Somebody has it in hands, and its conversation can be followed. */
+static bool is_at_work(const struct link *l)
+{
+	return l->state == LINK_LENT && !l->leak && !l->sock->unacked &&
+	       l->resumes_ns < sim_now_ns &&
+	       l->sock->slot.phase == PHASE_READY && !l->sock->lost_ns && l->sock->named;
+}
+
 static struct link *pick(void)
 {
 	for (int i = 0; i < TRIES; i++) {
 		struct client_pool *p = pools_any();
 		struct link *l = &p->links[chance_below(POOL_LINKS)];
 
-		if (l->state == LINK_LENT && is_fit(p) && l->sock->slot.phase == PHASE_READY &&
-		    !l->sock->lost_ns && l->sock->named)
+		if (is_fit(p) && is_at_work(l))
 			return l;
 	}
 	return NULL;
@@ -147,6 +155,28 @@ static bool stuck(const char *kind)
 	return true;
 }
 
+/*
+ * Its deadline passes: the server goes on all the same, or what has failed is not rolled back.
+ * Somebody looked since it was let in: else its number at the server is not known.
+ */
+static bool cancelled(const char *kind)
+{
+	struct link *l = pick();
+
+	if (!l || l->pool->endpoint->wire != WIRE_POSTGRESQL || !l->sock->slot.backend_pid ||
+	    elapsed_ns(l->opened_ns, sim_now_ns) < MINUTE)
+		return false;
+	pool_leak(l);
+	kernel_busy(l->sock, sim_now_ns);
+	if (!kernel_cancel(l->sock)) {
+		pool_drop(l);
+		return false;
+	}
+	if (chance(0.5))
+		kernel_rest(l->sock, 'E', sim_now_ns, sim_now_ns + NS_PER_MS, sim_now_ns);
+	return leave(l, kind);
+}
+
 static void on_give_up(void *who, uint64_t gen)
 {
 	struct link *l = who;
@@ -155,7 +185,10 @@ static void on_give_up(void *who, uint64_t gen)
 		pool_drop(l);
 }
 
-/* A request that the net swallows, and all after it. */
+/*
+ * A request that the net swallows, and all after it.  Where as much was lost within the hour
+ * and then came through, that is no sign of an end: it need not be told.
+ */
 static bool half_dead(const char *kind)
 {
 	struct link *l = pick();
@@ -167,7 +200,9 @@ static bool half_dead(const char *kind)
 	l->sock->cut_ns = sim_now_ns;
 	l->sock->unacked = 100;
 	happen_at(sim_now_ns + KERNEL_GIVES_UP, on_give_up, l, l->gen);
-	return leave(l, kind);
+	(void)leave(l, kind);
+	l->leak->hidden = sim_now_ns < l->pool->endpoint->overcome_ns + HOUR;
+	return true;
 }
 
 /* After a fork parent and child both ask, for as long as the job lasts. */
@@ -186,14 +221,26 @@ static bool shared(const char *kind)
 
 /* ---- of a pool that loses connections, one after another */
 
-/* A pool that dials when it has none, and uses what it dials. */
+/* Of two pools to the same database nobody can tell from outside which one it is. */
+static bool is_alone(const struct client_pool *p)
+{
+	for (size_t n = 0; n < pools_count(); n++)
+		if (pools_get(n)->first == p)
+			return false;
+	return !p->first;
+}
+
+/*
+ * A pool that dials when it has none, and uses what it dials.  What a pooler loses is lost by
+ * its clients, and there it shows.
+ */
 static struct client_pool *pick_pool(void)
 {
 	for (int i = 0; i < TRIES; i++) {
 		struct client_pool *p = pools_any();
 
 		if (is_fit(p) && p->max_open >= 20 && !p->keepalive_ns && !p->min_idle &&
-		    !p->first && !p->any && p->every_ns &&
+		    is_alone(p) && !p->any && !p->family->pooler && p->every_ns &&
 		    elapsed_ns(p->started_ns, sim_now_ns) > HOUR)
 			return p;
 	}
@@ -216,21 +263,26 @@ static void begin_on_pool(struct client_pool *p, const char *kind)
 		  p, p->gen);
 }
 
+/* Lost ones that only take the place of others do not show from outside. */
+static void lengthen(struct client_pool *p)
+{
+	p->lost_ns = sim_now_ns;
+	p->lost_open[p->chain++ % 8] = p->open;
+	if (p->chain > EVIDENT && p->open >= p->lost_open[(p->chain - 1 - EVIDENT) % 8] + EVIDENT)
+		judge_evident(p->leak);
+}
+
 void pool_lost(struct link *l)
 {
 	struct client_pool *p = l->pool;
 
 	pool_leak(l);
+	kernel_rest(l->sock, 'I', sim_now_ns, sim_now_ns, 0);
 	l->leak = p->leak;
 	p->lost++;
 	/* Dialled when the one lost before lay idle: now it shows. */
-	if (l->opened_ns > p->lost_ns) {
-		p->lost_ns = sim_now_ns;
-		p->lost_open[p->chain++ % 8] = p->open;
-	}
-	/* Lost ones that only take the place of others do not show from outside. */
-	if (p->chain > EVIDENT && p->open >= p->lost_open[(p->chain - 1 - EVIDENT) % 8] + EVIDENT)
-		judge_evident(p->leak);
+	if (l->telling && l->dialled_ns > p->lost_ns + LAG_NS)
+		lengthen(p);
 }
 
 /* A path through the program that forgets to give back. */
@@ -245,30 +297,35 @@ static bool held(const char *kind)
 	return true;
 }
 
-/* Dials, and does nothing with it. */
+/*
+ * Dials, and does nothing with it.  It shows where the pool grows by it; in one that
+ * shrinks meanwhile it looks like a reserve that is renewed.
+ */
 static void on_forgotten(void *who, uint64_t gen)
 {
 	struct client_pool *p = who;
 	struct link *l = NULL;
 
-	if (p->gen != gen || !p->leak || p->lost == 12)
+	if (p->gen != gen || !p->leak || p->lost == MOST_FORGOTTEN)
 		return;
 	if (!p->process->frozen_ns)
 		l = pool_dial(p, false);
 	if (l) {
 		l->leak = p->leak;
 		l->forgotten = true;
-		if (++p->lost >= EVIDENT)
-			judge_evident(p->leak);
+		p->lost++;
+		if (l->telling)
+			lengthen(p);
 	}
 	happen_at(sim_now_ns + chance_between(3, 40) * NS_PER_S, on_forgotten, p, gen);
 }
 
+/* Where the pool itself says what it has lent, its word comes sooner: held. */
 static bool unused(const char *kind)
 {
 	struct client_pool *p = pick_pool();
 
-	if (!p)
+	if (!p || p->tells)
 		return false;
 	begin_on_pool(p, kind);
 	p->words.setup = 0;
@@ -276,7 +333,7 @@ static bool unused(const char *kind)
 	return true;
 }
 
-/* Connects in a loop, asks once, and forgets. */
+/* Borrows in a loop, or connects, asks once, and forgets. */
 static void on_loop(void *who, uint64_t gen)
 {
 	struct client_pool *p = who;
@@ -284,8 +341,9 @@ static void on_loop(void *who, uint64_t gen)
 
 	if (p->gen != gen || !p->leak || p->open >= p->max_open + 80)
 		return;
-	l = pool_dial(p, true);
-	if (l)
+	if (p->idle_count)
+		pool_want(p);
+	else if ((l = pool_dial(p, true)))
 		l->leak = p->leak;
 	happen_at(sim_now_ns + chance_between(100, 300) * NS_PER_MS, on_loop, p, gen);
 }
@@ -342,6 +400,7 @@ static const struct leak_kind kinds[] = {
 	{ "unread", 0.5, unread },	   { "half-dead", 0.5, half_dead },
 	{ "shared", 0.5, shared },	   { "held", 0.06, held },
 	{ "unused", 0.06, unused },	   { "growth", 0.06, growth },
+	{ "cancelled", 0.5, cancelled },
 	{ "stuck", 0.5, stuck },	   { "churn", 0.06, churn },
 };
 

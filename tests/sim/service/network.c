@@ -39,14 +39,27 @@ uint32_t network_rtt_us(const struct endpoint *e)
 	return us;
 }
 
+/* From one time that bytes are sent to the next: the kernel doubles it, up to two minutes. */
+static uint64_t patience_ns(uint32_t times)
+{
+	uint64_t wait_ns = (200 * NS_PER_MS) << (times < 10 ? times : 10);
+
+	return wait_ns < 120 * NS_PER_S ? wait_ns : 120 * NS_PER_S;
+}
+
 uint32_t network_retransmits(uint64_t ago_ns)
 {
-	uint64_t wait_ns = 200 * NS_PER_MS;
+	uint64_t sum_ns = patience_ns(0);
 	uint32_t n = 0;
 
-	for (uint64_t sum_ns = wait_ns; sum_ns <= ago_ns && n < 15; n++) {
-		wait_ns = wait_ns < 60 * NS_PER_S ? 2 * wait_ns : 120 * NS_PER_S;
-		sum_ns += wait_ns;
-	}
+	while (sum_ns <= ago_ns && n < 15)
+		sum_ns += patience_ns(++n);
 	return n;
+}
+
+uint64_t network_resent_ns(uint64_t sent_ns, uint64_t from_ns)
+{
+	for (uint32_t n = 0; sent_ns < from_ns; n++)
+		sent_ns += patience_ns(n);
+	return sent_ns;
 }

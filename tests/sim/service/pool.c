@@ -6,10 +6,12 @@
 
 #include "family/house.h"
 #include "judge.h"
+#include "look.h"
 #include "traffic.h"
 
 #define DIAL_TIMEOUT_NS (10 * NS_PER_S)
 #define RETRY_NS	(2 * NS_PER_S)
+#define SETTLES_NS	(2 * NS_PER_S) /* so soon it shows what a connection was dialled for */
 
 /* ---- connections */
 
@@ -175,11 +177,40 @@ static void on_answered(void *who, uint64_t gen)
 	happen_at(sim_now_ns + auth_ns, on_let_in, l, gen);
 }
 
-/* The thread that dials. */
+/* The thread that dials: its number in its process. */
 static uint32_t dialler(struct client_pool *p)
 {
-	return p->process->pid +
-	       (uint32_t)(p->threads ? chance_below(p->threads) : 100 + p->dials % 100000);
+	return (uint32_t)(p->threads ? chance_below(p->threads) : 100 + p->dials % 100000);
+}
+
+/* One more is open; whether that is more than in the last minute, or two. */
+static bool is_most(struct client_pool *p)
+{
+	uint64_t minute = sim_now_ns / MINUTE;
+	bool most;
+
+	if (minute != p->minute) {
+		p->most[1] = minute == p->minute + 1 ? p->most[0] : p->open - 1;
+		p->most[0] = 0;
+		p->minute = minute;
+	}
+	most = p->open > p->most[0] && p->open > p->most[1];
+	if (p->open > p->most[0])
+		p->most[0] = p->open;
+	return most;
+}
+
+/*
+ * From outside a dial says that what lies idle is not free, unless it may have other reasons:
+ * a thread that has none of its own yet, one that ended a moment ago.
+ */
+static bool is_telling(struct client_pool *p, uint32_t thread)
+{
+	uint32_t bit = thread < 32 ? 1U << thread : 0;
+	bool known = p->dialled & bit, most = is_most(p);
+
+	p->dialled |= bit;
+	return known && most;
 }
 
 static void on_retire(void *who, uint64_t serial)
@@ -192,15 +223,27 @@ static void on_retire(void *who, uint64_t serial)
 	house_fill(l->pool);
 }
 
+void pools_unseen(void)
+{
+	for (size_t n = 0; n < pools_count(); n++)
+		pools_get(n)->dialled = 0;
+}
+
 struct link *pool_dial(struct client_pool *p, bool wanted)
 {
 	struct link *l = free_link(p);
 	uint64_t spread_ns = chance_below(p->lifetime_spread_ns + 1);
+	uint32_t thread = dialler(p);
 
 	if (!l)
 		return NULL;
-	*l = (struct link){ .pool = p, .gen = l->gen + 1, .wanted = wanted };
-	l->sock = kernel_connect(p->process, dialler(p), p->endpoint, l);
+	*l = (struct link){
+		.pool = p,
+		.gen = l->gen + 1,
+		.wanted = wanted,
+		.dialled_ns = sim_now_ns,
+	};
+	l->sock = kernel_connect(p->process, p->process->pid + thread, p->endpoint, l);
 	if (!l->sock)
 		return NULL;
 	l->state = LINK_DIALLING;
@@ -209,6 +252,9 @@ struct link *pool_dial(struct client_pool *p, bool wanted)
 	if (p->retires_by_timer)
 		happen_at(l->retire_ns, on_retire, l, l->serial);
 	p->open++;
+	l->telling = is_telling(p, thread);
+	if (p->leak)
+		look_closely(sim_now_ns, sim_now_ns + SETTLES_NS);
 	p->dialling += !wanted;
 	happen_at(sim_now_ns + NS_PER_US * p->endpoint->rtt_us, on_answered, l, l->gen);
 	return l;
@@ -246,7 +292,7 @@ void pool_lend(struct link *l, const struct job *job)
 	enlist(l);
 	l->state = LINK_LENT;
 	l->job = *job;
-	l->counted = 0;
+	l->counted = l->resumes_ns = 0;
 	l->used_ns = sim_now_ns;
 	l->began_ns = sim_now_ns + job->waits_ns;
 	l->ends_ns = l->began_ns + job->lasts_ns;
@@ -334,6 +380,13 @@ static void wait_for_answer(struct link *l, uint64_t since_ns)
 	l->sock->retransmits = network_retransmits(sim_now_ns - since_ns);
 }
 
+/* The next request after that of `at_ns`; at its end the job has something to ask, too. */
+static uint64_t next_ask_ns(const struct link *l, uint64_t at_ns)
+{
+	at_ns += l->job.rhythm.period_ns;
+	return at_ns < l->ends_ns ? at_ns : l->ends_ns;
+}
+
 /* Where a job is in its rhythm, as far as its client and the net let it go on. */
 void pool_show(struct link *l)
 {
@@ -342,7 +395,7 @@ void pool_show(struct link *l)
 	uint64_t until_ns = frozen_ns ? frozen_ns : sim_now_ns, n, at_ns, done;
 	bool busy;
 
-	if (l->state != LINK_LENT)
+	if (l->state != LINK_LENT || sim_now_ns < l->resumes_ns)
 		return;
 	until_ns = cut_ns && cut_ns < until_ns ? cut_ns : until_ns;
 	if (until_ns < l->began_ns) {
@@ -371,8 +424,8 @@ void pool_show(struct link *l)
 	} else {
 		kernel_rest(l->sock, 'I', at_ns, at_ns + r->busy_ns + r->hold_ns, 0);
 	}
-	if (cut_ns && !busy && !frozen_ns && at_ns + r->period_ns < sim_now_ns)
-		wait_for_answer(l, at_ns + r->period_ns);
+	if (cut_ns && !busy && !frozen_ns && next_ask_ns(l, at_ns) < sim_now_ns)
+		wait_for_answer(l, next_ask_ns(l, at_ns));
 }
 
 /* ---- what happens to all that is under way */
@@ -412,22 +465,68 @@ void pool_freeze(struct client_pool *p, uint64_t for_ns)
 	happen_at(sim_now_ns + for_ns, on_thaw, p->process, p->process->pid);
 }
 
+/*
+ * When what was asked in a cut, and got no answer, was asked.  0: nothing was, or the answer
+ * was on its way.
+ */
+static uint64_t asked_in_vain_ns(const struct link *l, uint64_t cut_ns)
+{
+	const struct rhythm *r = &l->job.rhythm;
+	uint64_t n, at_ns;
+
+	if (l->began_ns >= cut_ns)
+		return l->began_ns < sim_now_ns ? l->began_ns : 0;
+	n = (cut_ns - l->began_ns) / r->period_ns;
+	at_ns = l->began_ns + n * r->period_ns;
+	if (cut_ns - at_ns < r->busy_ns)
+		return 0;
+	at_ns = next_ask_ns(l, at_ns);
+	return at_ns < sim_now_ns ? at_ns : 0;
+}
+
+static bool was_under_way(const struct link *l, uint64_t cut_ns)
+{
+	return l->began_ns < cut_ns &&
+	       (cut_ns - l->began_ns) % l->job.rhythm.period_ns < l->job.rhythm.busy_ns;
+}
+
+/* Its bytes get through when they are sent again; until then they lie there. */
+static void resume(struct link *l, uint64_t cut_ns)
+{
+	uint64_t asked_ns;
+
+	if (l->state != LINK_LENT)
+		return;
+	asked_ns = asked_in_vain_ns(l, cut_ns);
+	l->resumes_ns = asked_ns ? network_resent_ns(asked_ns, sim_now_ns) : 0;
+	if (asked_ns) {
+		wait_for_answer(l, asked_ns);
+		shift(l, l->resumes_ns - asked_ns);
+	} else if (was_under_way(l, cut_ns)) {
+		shift(l, elapsed_ns(cut_ns, sim_now_ns));
+	}
+}
+
 static void on_heal(void *who, uint64_t tag)
 {
 	struct endpoint *e = who;
-	uint64_t by_ns = elapsed_ns(e->cut_ns, sim_now_ns);
+	uint64_t cut_ns = e->cut_ns;
 
 	(void)tag;
 	e->cut_ns = 0;
+	judge_overcame(e, sim_now_ns + 2 * MINUTE);
 	for (size_t n = 0; n < pools_count(); n++) {
 		struct client_pool *p = pools_get(n);
 
-		for (size_t i = 0; p->endpoint == e && i < POOL_LINKS; i++) {
-			shift(&p->links[i], by_ns);
-			if (p->links[i].state == LINK_LENT)
-				p->links[i].sock->unacked = p->links[i].sock->retransmits = 0;
-		}
+		for (size_t i = 0; p->endpoint == e && i < POOL_LINKS; i++)
+			resume(&p->links[i], cut_ns);
 	}
+}
+
+void pool_breaks_off(struct client_pool *p, const struct endpoint *e)
+{
+	if (p->endpoint == e && p->leak)
+		p->leak->hidden = true;
 }
 
 void pools_cut(struct endpoint *e, uint64_t until_ns)
@@ -437,5 +536,7 @@ void pools_cut(struct endpoint *e, uint64_t until_ns)
 	pools_show();
 	e->cut_ns = sim_now_ns;
 	e->heal_ns = until_ns;
+	for (size_t n = 0; n < pools_count(); n++)
+		pool_breaks_off(pools_get(n), e);
 	happen_at(until_ns, on_heal, e, 0);
 }

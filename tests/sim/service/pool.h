@@ -49,10 +49,12 @@ struct link {
 	struct job job;
 	uint64_t began_ns, ends_ns; /* of the job */
 	uint64_t counted;	    /* requests of the job that were shown as answered */
+	uint64_t resumes_ns;	    /* until then what it asked in a cut lies in the net */
 	size_t lent_at;		    /* place in the list of what is lent, plus one */
-	uint64_t opened_ns, used_ns, retire_ns;
+	uint64_t dialled_ns, opened_ns, used_ns, retire_ns;
 	uint64_t pinged_ns;
 	uint32_t serial; /* of the pool's dials */
+	bool telling;	 /* its dial says something of those that lay idle */
 	bool dead;	 /* the server is gone, and the application does not know */
 	struct leak *leak;
 };
@@ -60,6 +62,7 @@ struct link {
 struct family {
 	const char *name;
 	const char *comm; /* of its processes; NULL: the same */
+	bool pooler;	  /* what it has open, other programs use */
 	unsigned share; /* of the service's connections, in percent */
 	/* Chooses the settings of a new pool. */
 	void (*begin)(struct client_pool *p);
@@ -100,6 +103,9 @@ struct client_pool {
 	struct link links[POOL_LINKS];
 	struct link *idle[POOL_LINKS]; /* free ones, in the order they came back */
 	uint32_t dials;
+	uint32_t dialled; /* which of its threads have, a bit each */
+	uint64_t minute;  /* of `most` */
+	uint32_t most[2]; /* that were open in it, and in the one before */
 	uint32_t open, idle_count, dialling, waiting; /* dialling: for the pool itself */
 	struct leak *leak;			      /* that the whole pool has */
 	double loses;	       /* the share of its jobs that do not give back */
@@ -147,8 +153,14 @@ void pool_lost(struct link *l);
 void pools_show(void);
 void pool_show(struct link *l);
 
+/* What shows only by what `p` does to `e` over time need not show in time any more. */
+void pool_breaks_off(struct client_pool *p, const struct endpoint *e);
+
 /* The net lets nothing pass to `e`, or does so again. */
 void pools_cut(struct endpoint *e, uint64_t until_ns);
+
+/* The observer begins anew: no dial was seen yet. */
+void pools_unseen(void);
 
 /* A process cannot run, for so long. */
 void pool_freeze(struct client_pool *p, uint64_t for_ns);

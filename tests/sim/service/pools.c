@@ -52,7 +52,7 @@ static void start_one(struct client_pool *p, struct process *process)
 	p->process = process;
 	p->runs = true;
 	p->gen++;
-	p->waiting = 0;
+	p->waiting = p->dialled = 0;
 	p->started_ns = sim_now_ns;
 	if (p->family->keep_house)
 		happen_at(sim_now_ns + chance_below(NS_PER_S), keep_house, p, p->gen);

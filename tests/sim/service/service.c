@@ -89,6 +89,7 @@ void look_restart(void)
 	pools_show();
 	engine_close(&engine);
 	kernel_forget();
+	pools_unseen();
 	judge_lost_sight();
 	observe();
 }

@@ -42,10 +42,10 @@ static void hear(struct client_pool *p)
 	struct link *l = p->idle_count ? p->idle[0] : NULL;
 
 	house_fill(p);
-	if (!l || l->dead || p->endpoint->cut_ns)
+	if (!l || l->dead)
 		return;
 	l->sock->unread = 0;
-	if (chance(0.05)) {
+	if (!p->endpoint->cut_ns && chance(0.05)) {
 		kernel_trickle(l->sock, 40, sim_now_ns);
 		l->sock->unread = chance(0.3) ? 40 : 0;
 	}

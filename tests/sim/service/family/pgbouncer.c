@@ -27,6 +27,7 @@ static void keep_house(struct client_pool *p)
 
 static const struct family pgbouncer = {
 	.name = "pgbouncer",
+	.pooler = true,
 	.share = 12,
 	.begin = begin,
 	.keep_house = keep_house,
