@@ -342,6 +342,7 @@ struct shared {
 	__u64 vmemmap_base;	/* how sent bytes are found (bpf/sent.bpf.h) */
 	__u32 unix_ends;	/* connections through Unix sockets that are followed */
 	__u32 unix_heard;	/* 1: what is said on Unix sockets is heard */
+	__u32 unix_greeters;	/* servers that speak first, as a walk counted them */
 };
 
 /* Every fact that is lost has a counter: enum, name and help come from this list. */

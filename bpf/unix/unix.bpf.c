@@ -508,6 +508,17 @@ static __always_inline void adopt(struct sock *sk, struct rec_path *r, __u32 uid
 		count(COUNT_RING_FULL);
 }
 
+/* Whether a server listens there that speaks first: before a dial has told us of its client. */
+static __always_inline bool greets(const struct sock *sk)
+{
+	char comm[16] = {};
+
+	if (sk->__sk_common.skc_state != TCP_LISTEN)
+		return false;
+	name_server(comm, sk);
+	return !bpf_strncmp(comm, 16, "mariadbd") || !bpf_strncmp(comm, 16, "mysqld");
+}
+
 /* A client's end has no name, and its peer has the server's. */
 SEC("iter/unix")
 int on_unix(struct bpf_iter__unix *ctx)
@@ -518,6 +529,8 @@ int on_unix(struct bpf_iter__unix *ctx)
 	struct rec_path r = {};
 	__u32 index;
 
+	if (u && greets(&u->sk))
+		shared.unix_greeters++;
 	if (!u || u->addr || u->sk.__sk_common.skc_state != TCP_ESTABLISHED ||
 	    u->sk.sk_type != SOCK_STREAM || slot_of(&u->sk, false, &index))
 		return 0;

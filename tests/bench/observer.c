@@ -46,20 +46,40 @@ static uint64_t heard(const struct events *e)
 	return n;
 }
 
+/* Every program that meets TCP; the one on sends is with Unix sockets', but off has none. */
+static void attach(struct events *e)
+{
+	struct unix_bpf *u = e->local;
+
+	if (plimsoll_bpf__attach(e->bpf))
+		die("attach");
+	if (u && bpf_program__autoload(u->progs.on_any_send))
+		u->links.on_any_send = bpf_program__attach(u->progs.on_any_send);
+}
+
+static void detach(struct events *e)
+{
+	plimsoll_bpf__detach(e->bpf);
+	if (e->local) {
+		bpf_link__destroy(e->local->links.on_any_send);
+		e->local->links.on_any_send = NULL;
+	}
+}
+
 /* On, until the next order comes. */
 static void observe(struct engine *e, int line)
 {
 	sd_event *loop = NULL;
 
-	if (plimsoll_bpf__attach(e->events->bpf) || sd_event_new(&loop) < 0 ||
-	    drive_engine(loop, e) < 0 ||
+	attach(e->events);
+	if (sd_event_new(&loop) < 0 || drive_engine(loop, e) < 0 ||
 	    sd_event_add_io(loop, NULL, line, EPOLLIN, on_order, NULL) < 0)
 		die("observe");
 	answer(line, 0);
 	if (sd_event_loop(loop) < 0)
 		die("observe");
 	sd_event_unref(loop);
-	plimsoll_bpf__detach(e->events->bpf);
+	detach(e->events);
 }
 
 static void open_engine(struct engine *e, const char *tier, const char *directory)
@@ -84,7 +104,7 @@ static void serve_tier(const char *tier, const char *directory, int line)
 
 	log_setup("bench", LOG_LEVEL_WARN);
 	open_engine(&engine, tier, directory);
-	plimsoll_bpf__detach(engine.events->bpf);
+	detach(engine.events);
 	answer(line, 0);
 	while (read(line, &order, 1) == 1) {
 		uint64_t before = heard(engine.events);

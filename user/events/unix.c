@@ -19,6 +19,7 @@
 #define LINGER_NS	    (10 * NS_PER_S) /* after the last connection, before we stop listening */
 #define WALK_EVERY_NS	    NS_PER_S
 #define WALK_BLINDLY_NS	    (5 * NS_PER_S) /* where connect() has no hook */
+#define WALK_SELDOM_NS	    (10 * NS_PER_S) /* for new servers that speak first */
 
 /* The facts are the same ones: both objects write one table. */
 static int share(const struct plimsoll_bpf *from, struct unix_bpf *to)
@@ -137,6 +138,7 @@ static int load(struct events *e, bool hooked)
 	}
 	stop_hearing(e);
 	if (e->local->links.on_any_send) {	/* instead of this one */
+		(void)bpf_program__set_autoattach(from->progs.on_send, false);
 		bpf_link__destroy(from->links.on_send);
 		e->bpf->links.on_send = NULL;
 	}
@@ -180,16 +182,21 @@ void events_unix_dialled(struct events *e, const struct rec_path *rec)
 		(void)hear(e);
 }
 
+static uint64_t walk_pause_ns(const struct events *e)
+{
+	if (!e->local->links.on_unix_connect)
+		return WALK_BLINDLY_NS;
+	return e->hearing.walks ? WALK_EVERY_NS : WALK_SELDOM_NS;
+}
+
 static void walk_when_due(struct events *e, uint64_t now_ns)
 {
-	bool told = e->local->links.on_unix_connect;
-	uint64_t every_ns = told ? WALK_EVERY_NS : WALK_BLINDLY_NS;
-
-	if ((told && !e->hearing.walks) || elapsed_ns(e->hearing.walk_ns, now_ns) < every_ns)
+	if (e->hearing.walk_ns && elapsed_ns(e->hearing.walk_ns, now_ns) < walk_pause_ns(e))
 		return;
 	if (e->hearing.walks)
 		e->hearing.walks--;
 	e->hearing.walk_ns = now_ns;
+	shared_of(e)->unix_greeters = 0;
 	(void)events_adopt_unix(e);
 }
 
@@ -201,9 +208,11 @@ void events_look_over(struct events *e)
 	if (!e->local)
 		return;
 	walk_when_due(e, now_ns);
-	if (shared_of(e)->unix_ends) {
+	if (shared_of(e)->unix_ends || shared_of(e)->unix_greeters) {
 		(void)hear(e);
 		e->hearing.ends_ns = now_ns;
+	}
+	if (shared_of(e)->unix_ends) {
 		(void)bpf_prog_test_run_opts(bpf_program__fd(e->local->progs.look_over), &opts);
 	} else if (shared_of(e)->unix_heard && elapsed_ns(e->hearing.ends_ns, now_ns) >= LINGER_NS) {
 		stop_hearing(e);
