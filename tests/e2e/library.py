@@ -77,6 +77,7 @@ def prepared(b):
     app = connect(b)
     app.must("prepare select 41")
     wait_sql(d, app, "query select 1", "select ?")
+    tap.wait_for(lambda: d.ask("doctor")[0]["libraries"]["watched"], 5, "all its calls to be watched")
     app.must("execute")
     c = d.conn_of(app.pid)
     same((c["sql"], bool(c["sql_note"])), (None, True), f"prepared before: {c}")

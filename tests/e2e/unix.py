@@ -71,7 +71,8 @@ def listed(b, driver):
 def leaked(b, driver):
     d = started(b, "evidence: transactions\nmode: fix\n"
                          "detectors:\n  idle-in-txn: { grace: 500ms }\n"
-                         "rules:\n  - { match: { kind: idle-in-txn }, act: [ defuse, close, destroy ] }\n")
+                         "rules:\n  - { match: { kind: idle-in-txn, endpoint: \"unix:*\" },\n"
+                         "      act: [ defuse, close, destroy ] }\n")
     app, _ = connect(b, driver)
     app.leak(3)
     f = d.wait_confirmed(app.pid)

@@ -35,6 +35,8 @@
 #include <unistd.h>
 
 #include <libpq-fe.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 
 #include "obey.h"
 
@@ -143,16 +145,24 @@ static void open_more(long n, bool busy)
 	printf("ok\n");
 }
 
+/* Each PQpipelineSync() sends; corked they leave together. */
+static void cork(int on)
+{
+	(void)setsockopt(PQsocket(db), IPPROTO_TCP, TCP_CORK, &on, sizeof(on));
+}
+
 static void pipeline(const char *sql)
 {
 	PGresult *r;
 	int syncs = 0;
 
 	PQenterPipelineMode(db);
+	cork(1);
 	PQsendQueryParams(db, "begin", 0, NULL, NULL, NULL, NULL, 0);
 	PQpipelineSync(db);
 	PQsendQueryParams(db, sql, 0, NULL, NULL, NULL, NULL, 0);
 	PQpipelineSync(db);
+	cork(0);
 	while (syncs < 2) {
 		r = PQgetResult(db);
 		if (r && PQresultStatus(r) == PGRES_PIPELINE_SYNC)
