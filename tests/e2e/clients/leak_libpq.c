@@ -21,6 +21,8 @@
  *	edge MS N ROW	N times: a transaction left alone for MS and up to 300 more
  */
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -35,8 +37,6 @@
 #include <unistd.h>
 
 #include <libpq-fe.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 
 #include "obey.h"
 
