@@ -103,7 +103,7 @@ static __always_inline bool fill_answer(struct answer *a, struct walk *w, struct
 {
 	__u32 kept = 0, n;
 
-	if (w->at.off < w->kept) {
+	if (unlikely(w->at.off < w->kept)) {
 		kept = w->kept & 7;
 		b->bytes[0] = w->type;
 		__builtin_memcpy(b->bytes + 1, w->head, 4);
@@ -267,7 +267,7 @@ static __always_inline struct walk *read_answer(struct sock *sk, struct sk_buff 
 		__builtin_memcpy(w->head, s->pg.head, 4);
 	}
 	take_short(&a, w);
-	if (!w->bad && !w->have && w->at.off < w->at.end)
+	if (unlikely(!w->bad && !w->have && w->at.off < w->at.end))
 		bpf_loop(g->len / HEADER + 2, answer_message, &a, 0);
 	return w->bad ? NULL : w;
 }
@@ -432,9 +432,9 @@ static __always_inline bool prepared_named(struct sock *sk, const struct slot *s
 /* Whether the names of prepared statements still mean what they did. */
 static __always_inline void check_names(const struct slot *s, __u32 index, const struct walk *w)
 {
-	if (w->renamed)
+	if (unlikely(w->renamed))
 		forget_prepared(index);
-	else if (w->failed)
+	else if (unlikely(w->failed))
 		doubt_prepared(index, s->queries);
 }
 
@@ -486,25 +486,25 @@ static __always_inline const struct walk *hear(struct sock *sk, struct sk_buff *
 	const struct walk *w;
 
 	*ret_whole = false;
-	if (!framed && (s->pg.type == MIDST || (!g->advanced && !(s->flags & SLOT_EDGE)))) {
+	if (unlikely(!framed) && (s->pg.type == MIDST || (!g->advanced && !(s->flags & SLOT_EDGE)))) {
 		note_tail(skb, s, g);
 		return NULL;
 	}
 	w = read_answer(sk, skb, s, g, !framed);
-	if (framed && !w) {
+	if (unlikely(framed && !w)) {
 		count(COUNT_RX_LOST);
 		postgresql_lose(s, index);
 	}
 	if (w)
 		*ret_whole = w->marks && !w->answer && !w->have && w->at.off == w->at.end;
-	if (!w || (!framed && !*ret_whole)) {
+	if (unlikely(!w || (!framed && !*ret_whole))) {
 		note_tail(skb, s, g);
 		return NULL;
 	}
 	s->flags &= ~SLOT_UNFRAMED;
 	s->rx_left = w->at.off > w->at.end ? w->at.off - w->at.end : 0;
 	s->pg.have = w->have;
-	if (w->have > HEADER) {	/* inside BackendKeyData: give its number up */
+	if (unlikely(w->have > HEADER)) {	/* inside BackendKeyData: give its number up */
 		s->rx_left = be32(w->head) + 1 - w->have;
 		s->pg.have = 0;
 	}
@@ -566,7 +566,7 @@ static __always_inline void converse(struct sock *sk, struct sk_buff *skb, struc
 		w = hear(sk, skb, s, index, g, &whole);
 	if (w)
 		answered = w->marks;
-	if (w && w->listens)
+	if (unlikely(w && w->listens))
 		report_listen(s, index);
 	/* One answer from idle to idle: nothing a count could add, but what was asked. */
 	plain = authenticating || (whole && answered == 1 && before == 'I' && s->status == 'I' &&
@@ -693,7 +693,7 @@ static __always_inline __u8 postgresql(struct sock *sk, struct sk_buff *skb, str
 {
 	__u8 next = s->phase;
 
-	if (next == PHASE_HELLO || next == PHASE_NEGOTIATE) {
+	if (unlikely(next == PHASE_HELLO || next == PHASE_NEGOTIATE)) {
 		next = recognise(sk, skb, s, g, index);
 		if (next != PHASE_FREE && next != PHASE_HELLO)
 			s->protocol = WIRE_POSTGRESQL;

@@ -30,7 +30,7 @@ static __always_inline bool look(const struct sk_buff *skb, const struct tcp_soc
 		return false;
 	g->advanced = (__s32)(g->ack - s->tx_next) > 0;
 	payload = CONTROL(skb, end_seq) - seq;
-	if (payload && CONTROL(skb, tcp_flags) & 1)
+	if (unlikely(payload && CONTROL(skb, tcp_flags) & 1))
 		payload--;	/* FIN takes a number and brings no byte */
 	seen = tp->rcv_nxt + (ahead > 0 ? ahead : 0) - seq;
 	if ((__s32)seen < 0 || payload <= seen)	/* before its turn, again, or empty */
@@ -38,7 +38,7 @@ static __always_inline bool look(const struct sk_buff *skb, const struct tcp_soc
 	g->from = skb->len - payload + seen;
 	g->here = g->len = payload - seen;
 	g->seq = seq + seen;
-	if (tp->out_of_order_queue.rb_node)
+	if (unlikely(tp->out_of_order_queue.rb_node))
 		g->len += early_bytes(address_of(tp), g->seq + g->here);
 	return true;
 }
@@ -55,7 +55,7 @@ static __always_inline void check_hole(struct slot *s, const struct tcp_sock *tp
 {
 	__u64 missed = tp->bytes_received - s->rx_bytes;
 
-	if ((__s64)missed <= 0)
+	if (!unlikely((__s64)missed > 0))
 		return;
 	s->rx_bytes = tp->bytes_received;
 	if (in_the_middle(s, missed)) {
@@ -124,9 +124,9 @@ int BPF_PROG(on_segment, struct sock *sk, struct sk_buff *skb)
 	}
 	s->tx_bytes = tp->bytes_acked + (g.ack - tp->snd_una);
 	slot_unlock(s);
-	if (next == PHASE_FREE)
+	if (unlikely(next == PHASE_FREE))
 		slot_release(sk, s, index);
-	else if (next == PHASE_BLIND && before != PHASE_BLIND)
+	else if (unlikely(next == PHASE_BLIND && before != PHASE_BLIND))
 		report_opaque(s, index);
 	return 0;
 }

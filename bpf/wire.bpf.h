@@ -80,7 +80,7 @@ static __always_inline bool answer_read(const struct answer *a, struct buffer *b
 		if (!received_read(&a->data, b, at, got, a->from + off))
 			return false;
 	}
-	return got == n ||
+	return !unlikely(got != n) ||
 	       read_early(a->sk, a->seq + off + got, at + got, n - got) == n - got;
 }
 
