@@ -37,8 +37,10 @@ int gopools_new(struct events *e, struct conns *t, struct gopools **ret)
 	g->lending = calloc(t->capacity, sizeof(*g->lending));
 	g->member_of = calloc(t->capacity, sizeof(*g->member_of));
 	g->members = calloc(t->capacity, sizeof(*g->members));
+	g->lending_ns = calloc(t->capacity, sizeof(*g->lending_ns));
 	if (!g->next || !g->of_process || !g->lending || !g->member_of || !g->members ||
-	    go_files_init(&g->files, e) < 0 || watch_new(&g->watch) < 0 || index_init(&g->by_pid, PROCESSES_MAX) < 0) {
+	    !g->lending_ns || go_files_init(&g->files, e) < 0 || watch_new(&g->watch) < 0 ||
+	    index_init(&g->by_pid, PROCESSES_MAX) < 0) {
 		gopools_free(g);
 		return -ENOMEM;
 	}
@@ -140,6 +142,7 @@ void gopools_free(struct gopools *g)
 	free(g->lending);
 	free(g->member_of);
 	free(g->members);
+	free(g->lending_ns);
 	free(g);
 }
 
@@ -361,13 +364,17 @@ static void compare(struct gopools *g, struct process *p, struct match *m, uint6
 /* What is not known now is what was known last, for a while: the program goes on while it is read. */
 static void apply(struct gopools *g, struct process *p, const struct match *m, uint64_t now_ns)
 {
-	bool still = elapsed_ns(p->agreed_ns, now_ns) < VALID_NS;
+	for (uint32_t i = 0; i < m->count; i++) {
+		uint64_t *known_ns = &g->lending_ns[m->of_process[i]->slot];
 
-	for (uint32_t i = 0; i < m->count; i++)
-		if (m->lending[i] != LENDING_UNKNOWN || !still)
-			conns_apply_lending(g->conns, m->of_process[i]->cookie,
-					    (enum lending)m->lending[i], now_ns);
-	if (m->word_count || !still)
+		if (m->lending[i] != LENDING_UNKNOWN)
+			*known_ns = now_ns;
+		else if (elapsed_ns(*known_ns, now_ns) < VALID_NS)
+			continue;
+		conns_apply_lending(g->conns, m->of_process[i]->cookie,
+				    (enum lending)m->lending[i], now_ns);
+	}
+	if (m->word_count || elapsed_ns(p->agreed_ns, now_ns) >= VALID_NS)
 		keep_words(p, m);
 }
 

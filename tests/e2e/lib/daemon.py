@@ -83,7 +83,7 @@ class Daemon:
                                             stderr=log, preexec_fn=tap.die_with_parent)
         self.pid = self.process.pid
 
-    def start(self, timeout=20):
+    def start(self, timeout=40):
         self.spawn()
         tap.wait_for(self._answers, timeout, "plimsolld to answer")
 
