@@ -343,6 +343,7 @@ struct shared {
 	__u32 unix_ends;	/* connections through Unix sockets that are followed */
 	__u32 unix_heard;	/* 1: what is said on Unix sockets is heard */
 	__u32 unix_greeters;	/* servers that speak first, as a walk counted them */
+	__u32 proved;	/* 1: how sent bytes are found was tried, and is right */
 };
 
 /* Every fact that is lost has a counter: enum, name and help come from this list. */

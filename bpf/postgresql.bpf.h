@@ -229,7 +229,7 @@ static __always_inline void take_short(struct answer *a, struct walk *w)
 	struct buffer *b = own_buffer();
 	__u32 at = 0, n, size;
 
-	if (!b || w->at.off >= w->at.end || !fill_answer(a, w, b))
+	if (!b || !fill_answer(a, w, b))
 		return;
 	n = w->at.size;
 #pragma clang loop unroll(disable)	/* its code is cold each time: the less, the better */
@@ -246,6 +246,36 @@ static __always_inline void take_short(struct answer *a, struct walk *w)
 	w->at.off += at;
 }
 
+/* The same without a copy, of a segment that lies in one piece. */
+static __always_inline void take_in_place(struct sk_buff *skb, const struct segment *g,
+					  struct walk *w)
+{
+	__u32 at = 0, n = w->at.end - w->at.off, size;
+	__u64 place = 0;
+
+	if (!w->kept && g->here == g->len)
+		place = received_place(skb, g->from + w->at.off, n);
+	if (!place)
+		return;
+#pragma clang loop unroll(disable)
+	for (int i = 0; i < AT_ONCE && at < n; i++) {
+		const __u8 *p = bytes_at(place + at);
+
+		size = be32(p + 1);
+		if (at + (p[0] == 'Z' ? 6 : 9) > n || !known(p[0], LETTERS_RX, DIGITS_RX) ||
+		    size < 4 || size > MESSAGE_MAX)
+			break;
+		hear_message(w, p, n - at, size);
+		at += 1 + size;
+	}
+	w->at.off += at;
+}
+
+static __always_inline bool is_more(const struct walk *w)
+{
+	return !w->bad && !w->have && w->at.off < w->at.end;
+}
+
 /* Walks the new bytes of the segment, taking up where the last one ended.  NULL: not readable. */
 static __always_inline struct walk *read_answer(struct sock *sk, struct sk_buff *skb,
 						const struct slot *s, const struct segment *g,
@@ -254,10 +284,8 @@ static __always_inline struct walk *read_answer(struct sock *sk, struct sk_buff 
 	struct answer a = {};
 	struct walk *w = walk_begin(WALK_ANSWERS);
 
-	if (!w || !answer_open(&a, sk, skb, g)) {
-		count(COUNT_RX_UNREADABLE);
+	if (!w)
 		return NULL;
-	}
 	w->at.end = g->len;
 	if (!afresh) {
 		w->kept = s->pg.have;
@@ -266,8 +294,19 @@ static __always_inline struct walk *read_answer(struct sock *sk, struct sk_buff 
 		w->type = s->pg.type;
 		__builtin_memcpy(w->head, s->pg.head, 4);
 	}
-	take_short(&a, w);
-	if (unlikely(!w->bad && !w->have && w->at.off < w->at.end))
+	if (w->at.off >= w->at.end)
+		return w;
+	if (cfg_bytes)
+		take_in_place(skb, g, w);
+	if (cfg_bytes && !unlikely(is_more(w)))
+		return w->bad ? NULL : w;
+	if (!answer_open(&a, sk, skb, g)) {
+		count(COUNT_RX_UNREADABLE);
+		return NULL;
+	}
+	if (!cfg_bytes)
+		take_short(&a, w);
+	if (unlikely(is_more(w)))
 		bpf_loop(g->len / HEADER + 2, answer_message, &a, 0);
 	return w->bad ? NULL : w;
 }
@@ -383,6 +422,26 @@ __noinline __u64 count_requests(__u64 sk, __u32 index, __u32 seq, __u32 ack)
 	return (__u64)w->at.off << 32 | (w->sync ? ASKED_SYNC : 0) | (w->marks & 0xffff);
 }
 
+/*
+ * Whether what was acknowledged from `seq` to `ack` is one plain query that lies in one
+ * piece, as most are: its text is kept without a copy between.
+ */
+__noinline int hear_query(__u64 address, __u32 index, __u32 seq, __u32 ack)
+{
+	__u32 size = ack - seq, n = size < cfg_statement_bytes ? size : cfg_statement_bytes;
+	const __u8 *p;
+	__u64 place;
+
+	place = size > HEADER + 1 ? sent_place(address, seq, n) : 0;
+	if (!place)
+		return TEXTS_NONE;
+	p = bytes_at(place);
+	if (p[0] != 'Q' || be32(p + 1) + 1 != size)
+		return TEXTS_NONE;
+	return keep_query(index, place + HEADER, n - HEADER, size - HEADER - 1) ? TEXTS_KEPT
+										: TEXTS_LOST;
+}
+
 /* Takes what was just acknowledged into account.  Requests that await a mark, or -1. */
 static __always_inline int hear_requests(struct sock *sk, struct slot *s, __u32 index, __u32 ack)
 {
@@ -393,6 +452,13 @@ static __always_inline int hear_requests(struct sock *sk, struct slot *s, __u32 
 
 	if ((__s32)(ack - seq) <= 0)
 		return 0;	/* still inside a message that was counted */
+	texts = cfg_bytes ? hear_query(address_of(sk), index, seq, ack) : TEXTS_NONE;
+	if (texts != TEXTS_NONE) {
+		s->tx_msg = ack;
+		s->flags &= ~SLOT_SYNC;
+		note_texts(index, seq, ack, texts);
+		return 1;
+	}
 	asked = count_requests(address_of(sk), index, seq, ack);
 	if (asked == ASKED_UNREADABLE) {
 		count(COUNT_TX_UNREADABLE);

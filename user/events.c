@@ -220,14 +220,31 @@ static bool find_prepared(const struct events *e, uint32_t index, struct stateme
 	return !bpf_map_lookup_elem(bpf_map__fd(e->bpf->maps.prepared), &key, kept);
 }
 
+/*
+ * A record of the map, as it was at one moment: its bytes are written before their number
+ * (bpf/statement.bpf.c), so that what reads the same twice is not part of two texts.
+ */
+static bool read_statement(const struct events *e, uint32_t key, struct statement *ret)
+{
+	int map = bpf_map__fd(e->bpf->maps.statements);
+	struct statement again;
+
+	for (int i = 0; i < READ_TRIES; i++) {
+		if (bpf_map_lookup_elem(map, &key, ret) || bpf_map_lookup_elem(map, &key, &again))
+			return false;
+		if (memcmp(ret, &again, sizeof(again)) == 0)
+			return true;
+	}
+	return false;
+}
+
 enum statement_known events_statement(const struct events *e, uint32_t index, uint32_t gen,
 				      enum statement_which which, struct statement_text *ret)
 {
 	struct statement kept;
 	uint32_t key = index * 2 + which;
 
-	if (bpf_map_lookup_elem(bpf_map__fd(e->bpf->maps.statements), &key, &kept) ||
-	    kept.gen != gen)
+	if (!read_statement(e, key, &kept) || kept.gen != gen)
 		return STATEMENT_NONE;
 	if (kept.call)
 		return STATEMENT_CALL;
