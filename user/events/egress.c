@@ -52,10 +52,7 @@ int events_egress_open(struct events *e)
 {
 	int r = load(e, true);
 
-	events_fact(e, FACT_SENT, "cgroup_skb/egress",
-		    r == -ENOENT ? "the root of the cgroup2 hierarchy is not mounted"
-		    : r		 ? events_complaint(r)
-				 : NULL);
+	events_fact(e, FACT_SENT, "cgroup_skb/egress", r ? events_complaint(r) : NULL);
 	if (r)
 		r = load(e, false);
 	return r ?: take_over(e);

@@ -54,7 +54,7 @@ void events_fact(struct events *e, const char *fact, const char *way, const char
 
 /* To another object's: the facts are the same ones, all write one table.  0 or -errno. */
 int events_share(const struct events *e, struct bpf_object *to);
-/* At the root of the control groups, for all that is below.  0 or -errno; -ENOENT: none is mounted. */
+/* At the root of the control groups, for all that is below.  0 or -errno. */
 int events_attach_cgroup(const struct bpf_program *p, struct bpf_link **ret);
 
 /* Whether the kernel has a function of that name. */

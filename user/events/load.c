@@ -304,6 +304,9 @@ int events_attach_cgroup(const struct bpf_program *p, struct bpf_link **ret)
 	int r = proc_cgroup_root(root, sizeof(root));
 	_close_ int cgroup = r ? -1 : open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
+	if (r)
+		(void)snprintf(complaint, sizeof(complaint),
+			       "the root of the cgroup2 hierarchy is not mounted");
 	if (cgroup < 0)
 		return r ?: -errno;
 	*ret = bpf_program__attach_cgroup(p, cgroup);

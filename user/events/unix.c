@@ -100,12 +100,14 @@ static int load(struct events *e, bool hooked)
 /* Where connect() cannot be seen, walks find what it opened, as they find what is old. */
 void events_unix_open(struct events *e)
 {
-	int connects = load(e, true), said = connects ? load(e, false) : 0;
+	int r = load(e, true);
 
 	events_fact(e, "who opens a Unix socket, and where to", "cgroup/connect_unix",
-		    connects ? events_complaint(connects) : NULL);
+		    r ? events_complaint(r) : NULL);
+	if (r)
+		r = load(e, false);
 	events_fact(e, "what is said on Unix sockets", "tp_btf/sock_{send,recv}_length",
-		    said ? events_complaint(said) : NULL);
+		    r ? events_complaint(r) : NULL);
 }
 
 void events_unix_close(struct events *e)
