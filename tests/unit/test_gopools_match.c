@@ -311,6 +311,43 @@ static void lent_since_the_first_reading(void **state)
 	conns_apply_lending(&conns, 12345, LENDING_LENT, NOW);	/* nobody */
 }
 
+/* Words on the rest of the process are no news of what cannot be told. */
+static void that_one_is_lent_is_believed_for_three_seconds(void **state)
+{
+	struct conn *a = add_conn(5432, "shop"), *b = add_conn(5432, "shop");
+	uint64_t known_ns[CAPACITY] = { 0 };
+
+	(void)state;
+	add_free(add_handle(2), a);
+	add_free(add_handle(1), add_conn(5432, "other"));
+	match_run(&m);
+	match_apply(&m, &conns, known_ns, NOW);
+	assert_int_equal(a->lending, LENDING_FREE);
+	assert_int_equal(b->lending, LENDING_LENT);
+	assert_int_equal(b->lent_ns, NOW);
+	/* One more, beside the pool: which of the two is the pool's? */
+	add_conn(5432, "shop");
+	for (uint64_t s = 1; s < 3; s++) {
+		match_run(&m);
+		assert_int_equal(lending[1], LENDING_UNKNOWN);
+		match_apply(&m, &conns, known_ns, NOW + s * NS_PER_S);
+		assert_int_equal(b->lending, LENDING_LENT);
+		assert_int_equal(b->lent_ns, NOW);
+	}
+	match_run(&m);
+	assert_int_equal(m.word_count, 1);	/* on the other */
+	match_apply(&m, &conns, known_ns, NOW + 3 * NS_PER_S);
+	assert_int_equal(b->lending, LENDING_UNKNOWN);
+	assert_int_equal(b->lent_ns, 0);
+	assert_int_equal(a->lending, LENDING_FREE);	/* each has a time of its own */
+	/* Known again, it is lent since then. */
+	m.count--;
+	match_run(&m);
+	match_apply(&m, &conns, known_ns, NOW + 4 * NS_PER_S);
+	assert_int_equal(b->lending, LENDING_LENT);
+	assert_int_equal(b->lent_ns, NOW + 4 * NS_PER_S);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -325,6 +362,7 @@ int main(void)
 		TEST(other_sockets_do_not_count),
 		TEST(levels_count_by_the_word),
 		TEST(lent_since_the_first_reading),
+		TEST(that_one_is_lent_is_believed_for_three_seconds),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
