@@ -38,7 +38,7 @@ def defuse(b, driver):
     backend = app.leak()
     true(pg.row_locks(backend), "the lock is held to begin with")
     tap.wait_for(lambda: not pg.row_locks(backend), 5, "the lock to be freed")
-    true(app.state() not in "Tt", f"the client runs: {app.state()}")
+    tap.wait_for(lambda: app.state() not in "Tt", 1, "the client to run")
     true(pg.backend_alive(backend), "the backend lives")
     conn = d.conn_of(app.pid, backend)
     r = wait_repair(d, conn["id"], "defuse")
