@@ -36,9 +36,8 @@ int gopools_new(struct events *e, struct conns *t, struct gopools **ret)
 	g->lending = calloc(t->capacity, sizeof(*g->lending));
 	g->member_of = calloc(t->capacity, sizeof(*g->member_of));
 	g->members = calloc(t->capacity, sizeof(*g->members));
-	g->lending_ns = calloc(t->capacity, sizeof(*g->lending_ns));
 	if (!g->next || !g->of_process || !g->lending || !g->member_of || !g->members ||
-	    !g->lending_ns || go_files_init(&g->files, e) < 0 || watch_new(&g->watch) < 0 ||
+	    go_files_init(&g->files, e) < 0 || watch_new(&g->watch) < 0 ||
 	    index_init(&g->by_pid, PROCESSES_MAX) < 0) {
 		gopools_free(g);
 		return -ENOMEM;
@@ -141,7 +140,6 @@ void gopools_free(struct gopools *g)
 	free(g->lending);
 	free(g->member_of);
 	free(g->members);
-	free(g->lending_ns);
 	free(g);
 }
 
@@ -362,7 +360,7 @@ static void compare(struct gopools *g, struct process *p, struct match *m, uint6
 
 static void apply(struct gopools *g, struct process *p, const struct match *m, uint64_t now_ns)
 {
-	match_apply(m, g->conns, g->lending_ns, now_ns);
+	match_apply(m, g->conns, now_ns);
 	if (m->word_count || elapsed_ns(p->agreed_ns, now_ns) >= MATCH_VALID_NS)
 		keep_words(p, m);
 }

@@ -56,9 +56,8 @@ void match_run(struct match *m);
 
 /*
  * Says of the connections whether they are lent.  What is not known now is what was known
- * last, for a while: the program goes on while it is read.  `known_ns`, by slot, is when
- * that was; it is kept up here, is 0 at first, and stays the caller's.
+ * last, for a while: the program goes on while it is read.
  */
-void match_apply(const struct match *m, struct conns *t, uint64_t *known_ns, uint64_t now_ns);
+void match_apply(const struct match *m, struct conns *t, uint64_t now_ns);
 
 #endif
