@@ -7,7 +7,7 @@ import signal
 import subprocess
 import time
 
-from lib import client, daemon, server, tap
+from lib import client, daemon, proc, server, tap
 from lib.postgres import Postgres
 from lib.tap import same, true
 
@@ -50,20 +50,15 @@ class App:
 
 def beside(d):
     """The daemon's process that holds the probes."""
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open(f"/proc/{pid}/stat") as f:
-                name, _, rest = f.read().rpartition(") ")
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if rest.split()[1] == str(d.pid) and name.endswith("(plimsoll-probes"):
-            return int(pid)
+    for pid in proc.pids():
+        name, _, rest = proc.read(pid, "stat").rpartition(") ")
+        if name.endswith("(plimsoll-probes") and rest.split()[1] == str(d.pid):
+            return pid
     return None
 
 
 def runs(pid):
-    return os.path.exists(f"/proc/{pid}/task")
-
+    return bool(proc.read(pid, "stat"))
 
 
 def watched(d):
@@ -113,16 +108,11 @@ def end(b, what):
     held = Held(b, app.library, 4)
     if what == "put":
         tap.wait_for(lambda: d.conn_of(app.pid), 3, "the connection")
-        tap.wait_for(lambda: "D (disk" in status_of(worker), 3, "the kernel to wait")
+        tap.wait_for(lambda: "D (disk" in proc.read(worker, "status"), 3, "the kernel to wait")
     took = stops(d)
     true(took < 2, f"it took {took:.1f} s to end")
     held.wait_over()
     tap.wait_for(lambda: not runs(worker), 5, "what it had put to be gone")
-
-
-def status_of(pid):
-    with open(f"/proc/{pid}/status") as f:
-        return f.read()
 
 
 @tap.test("the process that holds the probes is killed: they are put again")
@@ -134,11 +124,8 @@ def again(b):
     os.kill(first, signal.SIGKILL)
     tap.wait_for(lambda: beside(d) not in (None, first), 5, "another one")
     true("put again" in d.log(), f"it says so: {d.log()}")
-
-    def probes():
-        return [n for n in os.listdir(f"/proc/{beside(d)}/fd")
-                if "bpf_link" in os.readlink(f"/proc/{beside(d)}/fd/{n}")]
-    tap.wait_for(probes, 5, "the probes to be there")
+    tap.wait_for(lambda: any("bpf_link" in link for link in proc.links(beside(d))), 5,
+                 "the probes to be there")
     true(stops(d) < 2, "it ends")
 
 
