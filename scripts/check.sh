@@ -116,7 +116,7 @@ beside 60 "layers" sh -c 'said=$(scripts/check-layers.sh); code=$?
 	[ $code = 0 ] && echo "ok - layers: data moves one way" && exit 0
 	echo "not ok - layers: data moves one way"; echo "$said" | sed "s/^/# /"; exit 1'
 for t in tests/scripts/test_*.sh; do
-	beside 60 "${t%.sh}" "$t"
+	beside 150 "${t%.sh}" "$t"
 done
 while [ ${#names[@]} -gt 0 ]; do await_one; done
 
@@ -139,7 +139,7 @@ export CMOCKA_MESSAGE_OUTPUT=TAP
 for t in tests/unit/test_*.c; do
 	[ -n "$sanitized" ] || continue
 	launch_alone
-	beside 60 "${t%.c}" "$san/${t%.c}"
+	beside 150 "${t%.c}" "$san/${t%.c}"
 done
 for t in tests/sim/*.txt; do
 	[ -n "$sanitized" ] || continue
