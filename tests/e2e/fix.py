@@ -59,7 +59,7 @@ def held(b):
     app.must("beat")
     control, with_repair = [], []
     # The machine itself makes gaps: the best is what the repair costs.
-    for n in range(8):
+    for n in range(6):
         app.must("gap")
         app.must("query select pg_sleep(1.3)")
         control.append(int(app.must("gap")))
@@ -70,6 +70,8 @@ def held(b):
         if n >= 1 and min(with_repair) < HELD_MAX_US:
             break
     b.note(f"longest gap of a 1 ms beat in us: with a repair {with_repair}, without {control}")
+    if min(with_repair) >= HELD_MAX_US <= min(control):
+        raise tap.Skip(f"this machine makes as long gaps by itself: {control} us")
     true(min(with_repair) < HELD_MAX_US, f"held for {with_repair} us, without {control}")
 
 
