@@ -47,6 +47,19 @@ static __always_inline struct sk_buff *find_queued(struct rb_node *node, __u32 s
 	return NULL;
 }
 
+static __always_inline bool read_frag(__u64 address, struct frag *ret)
+{
+	const struct frag *f;
+
+	if (!cfg_bytes)
+		return !bpf_probe_read_kernel(ret, sizeof(*ret), (const void *)address);
+	f = bytes_at(address);
+	ret->page = f->page;
+	ret->len = f->len;
+	ret->offset = f->offset;
+	return true;
+}
+
 /*
  * The address of `n` bytes of a buffer, from `from` on, where they lie in one piece; else 0.
  * For kernels that can read any address as bytes, once the arithmetic is proved.
@@ -55,18 +68,18 @@ static __always_inline __u64 received_place(struct sk_buff *skb, __u32 from, __u
 {
 	__u32 linear = READ(skb->len) - READ(skb->data_len);
 	struct skb_shared_info *info;
-	const struct frag *f;
+	struct frag f;
 
-	if (!shared.proved)
+	if (!cfg_bytes || !shared.proved)
 		return 0;
 	if (from < linear)
 		return from + n <= linear ? address_of(READ(skb->data)) + from : 0;
 	from -= linear;
 	info = kernel_cast(struct skb_shared_info, (__u64)READ(skb->head) + READ(skb->end));
-	f = bytes_at(info->frags);
-	if (!READ(info->nr_frags) || f->page & 1 || from + n > f->len)
+	if (!READ(info->nr_frags) || !read_frag((__u64)info->frags, &f) || f.page & 1 ||
+	    from + n > f.len)
 		return 0;
-	return frag_address(f, from);
+	return frag_address(&f, from);
 }
 
 /* One fragment of what is under way.  Returns 1 to stop. */
@@ -77,8 +90,7 @@ static __always_inline long copy_frag(__u64 i, struct buffer *b)
 	__u32 n, to = c->at + c->got;
 	struct frag f = {};
 
-	if (c->got >= c->max || i >= FRAGS ||
-	    bpf_core_read(&f, sizeof(f), &info->frags[i]))
+	if (c->got >= c->max || i >= FRAGS || !read_frag((__u64)&info->frags[i], &f))
 		return 1;
 	if (c->offset >= f.len) {
 		c->offset -= f.len;

@@ -282,6 +282,23 @@ bool events_snapshot(const struct events *e, uint32_t index, uint32_t gen, enum 
 	       ret->gen == gen && ret->len <= SNAPSHOT_BYTES;
 }
 
+/* An interrupt may bring an event while one is looked at; the kernel does not do both. */
+static uint64_t skipped_runs(const struct bpf_object *object)
+{
+	struct bpf_program *p;
+	uint64_t sum = 0;
+
+	bpf_object__for_each_program(p, object) {
+		struct bpf_prog_info info = { 0 };
+		uint32_t size = sizeof(info);
+
+		if (bpf_program__fd(p) >= 0 &&
+		    !bpf_obj_get_info_by_fd(bpf_program__fd(p), &info, &size))
+			sum += info.recursion_misses;
+	}
+	return sum;
+}
+
 uint64_t events_counter(const struct events *e, enum counter c)
 {
 	int cpus = libbpf_num_possible_cpus();
@@ -289,6 +306,9 @@ uint64_t events_counter(const struct events *e, enum counter c)
 	uint32_t key = c;
 	uint64_t sum = 0;
 
+	if (c == COUNT_RUNS_SKIPPED)	/* the kernel's own count */
+		return skipped_runs(e->bpf->obj) +
+		       (e->local ? skipped_runs(e->local->obj) : 0);
 	if (!values || bpf_map_lookup_elem(bpf_map__fd(e->bpf->maps.counters), &key, values))
 		return 0;
 	for (int i = 0; i < cpus; i++)
