@@ -42,6 +42,9 @@ DEFINE  := bpf/maps.bpf.c bpf/statement.bpf.c
 BPF     := $(DEFINE) $(filter-out $(DEFINE),$(wildcard bpf/*.bpf.c))
 # Those for Unix sockets are an object of their own, which shares the facts.
 BPFUNIX := $(DEFINE) $(wildcard bpf/unix/*.bpf.c)
+# So are those that take over where what was sent cannot be read from its queue.  What takes
+# the place of a weak function has to be linked before it.
+BPFEGRESS := $(DEFINE) $(wildcard bpf/egress/*.bpf.c) bpf/wire.bpf.c bpf/evidence.bpf.c
 SOURCES := $(wildcard user/*.c user/*/*.c)
 # The entry points are in one program each, the command line in plimsoll and in
 # tests; everything else is in all of them.
@@ -67,7 +70,7 @@ $(B)/.setup: scripts/setup.sh scripts/packages
 	$(Q)mkdir -p $(@D) && touch $@
 
 # Rewritten only when a source file comes or goes, or a flag changes.
-INPUTS = $(BPF) $(BPFUNIX) $(SOURCES) $(UNIT) $(SIM) $(SERVICE) $(CC) $(CFLAGS) $(HARDEN) $(WARN) $(CPPFLAGS) $(BPFFLAGS)
+INPUTS = $(BPF) $(BPFUNIX) $(BPFEGRESS) $(SOURCES) $(UNIT) $(SIM) $(SERVICE) $(CC) $(CFLAGS) $(HARDEN) $(WARN) $(CPPFLAGS) $(BPFFLAGS)
 $(B)/inputs: FORCE
 	@mkdir -p $(B)
 	@echo '$(INPUTS)' | cmp -s - $@ || echo '$(INPUTS)' > $@
@@ -78,16 +81,21 @@ $(B)/plimsolld $(B)/plimsoll: $(B)/inputs
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(filter %.o,$^) $(LDLIBS) -o $@
 
-# The same as on an older kernel, for the end-to-end tests.
-OLDER := $(addprefix $(B)/older/,plimsolld plimsoll plimsoll-symbols)
-older: $(OLDER)
-$(B)/older/plimsolld: $(call obj,user/main.c $(SHARED))
-$(B)/older/plimsoll: $(call obj,user/plimsoll.c $(CLI) $(SHARED))
-$(B)/older/plimsolld $(B)/older/plimsoll: $(call obj,tests/e2e/older/kernel.c) $(B)/inputs
+# The same as on other kernels, for the end-to-end tests: an older one, and one whose pages
+# lie elsewhere.
+OTHERS := older egress
+older egress: %: $(addprefix $(B)/%/,plimsolld plimsoll plimsoll-symbols)
+$(OTHERS:%=$(B)/%/plimsolld): $(call obj,user/main.c $(SHARED))
+$(OTHERS:%=$(B)/%/plimsoll): $(call obj,user/plimsoll.c $(CLI) $(SHARED))
+$(B)/older/%: WRAP := events_kernel_has
+$(B)/egress/%: WRAP := events_find_bases
+$(B)/older/plimsolld $(B)/older/plimsoll: $(call obj,tests/e2e/older/kernel.c)
+$(B)/egress/plimsolld $(B)/egress/plimsoll: $(call obj,tests/e2e/egress/kernel.c)
+$(foreach x,plimsolld plimsoll,$(OTHERS:%=$(B)/%/$x)): $(B)/inputs
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -Wl,--wrap=events_kernel_has $(filter %.o,$^) $(LDLIBS) -o $@
-$(B)/older/plimsoll-symbols: $(B)/plimsoll-symbols
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -Wl,--wrap=$(WRAP) $(filter %.o,$^) $(LDLIBS) -o $@
+$(OTHERS:%=$(B)/%/plimsoll-symbols): $(B)/plimsoll-symbols
 	$(Q)mkdir -p $(@D)
 	$(Q)cp $< $@
 	$(Q)ln -sfn ../tests $(@D)/tests
@@ -99,7 +107,8 @@ $(B)/plimsoll-symbols: $(call obj,user/symbols.c $(READERS)) $(B)/inputs
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(filter %.o,$^) $(READLIBS) -o $@
 
-$(B)/%.o: %.c $(B)/inputs | $(B)/.setup $(B)/plimsoll.skel.h $(B)/unix.skel.h
+SKELS := $(addprefix $(B)/,plimsoll.skel.h unix.skel.h egress.skel.h)
+$(B)/%.o: %.c $(B)/inputs | $(B)/.setup $(SKELS)
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu11 $(CPPFLAGS) $(WARN) $(CFLAGS) $(HARDEN) -MMD -MP -c $< -o $@
@@ -110,15 +119,14 @@ $(B)/bpf/%.bpf.o: bpf/%.bpf.c $(B)/inputs | $(B)/.setup
 	$(Q)$(CLANG) $(BPFFLAGS) -MMD -MP -c $< -o $@
 
 # `gen object` links the pieces and drops DWARF, keeping BTF.
-$(B)/plimsoll.skel.h: $(patsubst bpf/%.bpf.c,$(B)/bpf/%.bpf.o,$(BPF))
+bpfobj = $(patsubst bpf/%.bpf.c,$(B)/bpf/%.bpf.o,$(1))
+$(B)/plimsoll.skel.h: $(call bpfobj,$(BPF))
+$(B)/unix.skel.h: $(call bpfobj,$(BPFUNIX))
+$(B)/egress.skel.h: $(call bpfobj,$(BPFEGRESS))
+$(B)/%.skel.h:
 	$(call say,SKEL,$@)
-	$(Q)$(BPFTOOL) gen object $(B)/plimsoll.linked.o $^
-	$(Q)$(BPFTOOL) gen skeleton $(B)/plimsoll.linked.o name plimsoll_bpf > $@
-
-$(B)/unix.skel.h: $(patsubst bpf/%.bpf.c,$(B)/bpf/%.bpf.o,$(BPFUNIX))
-	$(call say,SKEL,$@)
-	$(Q)$(BPFTOOL) gen object $(B)/unix.linked.o $^
-	$(Q)$(BPFTOOL) gen skeleton $(B)/unix.linked.o name unix_bpf > $@
+	$(Q)$(BPFTOOL) gen object $(B)/$*.linked.o $^
+	$(Q)$(BPFTOOL) gen skeleton $(B)/$*.linked.o name $*_bpf > $@
 
 $(B)/tests/unit/%: $(B)/tests/unit/%.o $(call obj,$(CLI) $(SHARED))
 	$(call say,LINK,$@)
@@ -261,9 +269,7 @@ clean:
 	$(Q)rm -rf $(B)
 
 FORCE:
-.PHONY: all older setup tests clients check canaries fuzz sim truth demo bench clean FORCE
-
-.PHONY: all setup tests clients check canaries fuzz truth vm demo bench clean FORCE
+.PHONY: all older egress setup tests clients check canaries fuzz sim truth vm demo bench clean FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
--include $(patsubst %.o,%.d,$(call obj,$(SOURCES) $(UNIT) $(SIM) $(SERVICE)) $(patsubst bpf/%.c,$(B)/bpf/%.o,$(BPF) $(BPFUNIX)))
+-include $(patsubst %.o,%.d,$(call obj,$(SOURCES) $(UNIT) $(SIM) $(SERVICE)) $(patsubst bpf/%.c,$(B)/bpf/%.o,$(BPF) $(BPFUNIX) $(BPFEGRESS)))

@@ -152,9 +152,9 @@ static __always_inline __u64 sent_place(__u64 address, __u32 seq, __u32 n)
  * Copies up to `max` (at most BUFFER) bytes of what socket `address` sent from
  * `seq` on into this CPU's buffer.  Returns how many; 0 when they cannot be
  * reached.  Goes on over borders of fragments, but not of sk_buffs: a message's
- * header is not split by the libraries' single write.
+ * header is not split by the libraries' single write.  Weak: see bpf/egress/.
  */
-__noinline __u32 read_sent(__u64 address, __u32 seq, __u32 max)
+__weak __noinline __u32 read_sent(__u64 address, __u32 seq, __u32 max)
 {
 	struct sock *sk = kernel_cast(struct sock, address);
 	struct sk_buff *skb = find_queued(READ(sk->tcp_rtx_queue.rb_node), seq);
@@ -225,9 +225,9 @@ static __always_inline __u32 copy_early(__u64 address, __u32 seq, __u32 at, __u3
 
 /*
  * Copies what was received from `seq` on before its turn, up to `max` bytes, to `at`
- * in this CPU's buffer.  Returns how many.
+ * in this CPU's buffer.  Returns how many.  Weak: see bpf/egress/.
  */
-__noinline __u32 read_early(__u64 address, __u32 seq, __u32 at, __u32 max)
+__weak __noinline __u32 read_early(__u64 address, __u32 seq, __u32 at, __u32 max)
 {
 	__u32 got = 0;
 

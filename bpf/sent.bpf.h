@@ -8,7 +8,8 @@
  * from its place in the page array: page_offset_base + (page - vmemmap_base) /
  * sizeof(struct page) * 4096.  The two bases are the kernel's own variables where
  * they can be named, else the x86-64 defaults; user space proves them on a
- * connection of its own (events/selftest.c).
+ * connection of its own (events/selftest.c).  Where that fails, what is sent is
+ * kept on its way out (bpf/egress/).
  */
 #ifndef PLIMSOLL_SENT_BPF_H
 #define PLIMSOLL_SENT_BPF_H

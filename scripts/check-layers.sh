@@ -46,7 +46,7 @@ judge()	# FILE INCLUDED
 	theirs=$rank
 
 	case "$inc" in
-	plimsoll.skel.h | unix.skel.h)
+	*.skel.h)
 		[ "$stage" = events ] || say "$file: includes $inc, only the event stage may"
 		return ;;
 	bpf/*)

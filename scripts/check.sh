@@ -120,7 +120,7 @@ for t in tests/scripts/test_*.sh; do
 done
 while [ ${#names[@]} -gt 0 ]; do await_one; done
 
-build "build: make" all older
+build "build: make" all older egress
 build "build: make clients" clients
 sanitized=
 build "build: make SAN=1" SAN=1 B=$san all tests && sanitized=yes
@@ -152,10 +152,11 @@ while [ ${#names[@]} -gt 0 ] || [ ${#alone[@]} -gt 0 ]; do
 done
 
 # Those that take longest first, and truth.py before all: none of them is left alone at the end.
-# The older kernel's are what they would be on one without the newest ways to read (6.1).
+# The older kernel's are what they would be on one without the newest ways to read (6.1),
+# egress's where what was sent cannot be read from its queue.
 abreast=4
 first=(truth trouble patterns unix mysql "statement (older)" safety gopool "find (older)" pauses
-       "soak (ASan)" fix culprit find)
+       "statement (egress)" "soak (ASan)" fix culprit find)
 declare -A begun=()
 e2e()	# SUITE
 {
@@ -164,6 +165,7 @@ e2e()	# SUITE
 	begun[$1]=yes
 	case $1 in
 	*"(older)") dir=$normal/older ;;
+	*"(egress)") dir=$normal/egress ;;
 	*"(ASan)") [ -n "$sanitized" ] || return; dir=$san ;;
 	esac
 	beside 400 "$t$how" /usr/bin/python3 "$t" --build "$dir"

@@ -94,7 +94,7 @@ static int map_slots(struct events *e, uint32_t slots)
 	return 0;
 }
 
-static void run_once(const struct bpf_program *p)
+void events_run(const struct bpf_program *p)
 {
 	LIBBPF_OPTS(bpf_test_run_opts, opts);
 	int fd = bpf_program__fd(p);
@@ -105,7 +105,7 @@ static void run_once(const struct bpf_program *p)
 
 void events_set_clock(struct events *e)
 {
-	run_once(e->bpf->progs.set_clock);
+	events_run(e->bpf->progs.set_clock);
 }
 
 int events_open(struct events **ret, const struct events_options *opt, record_fn record, void *arg)
@@ -129,9 +129,10 @@ int events_open(struct events **ret, const struct events_options *opt, record_fn
 		events_close(e);
 		return r;
 	}
-	run_once(e->bpf->progs.find_bases);
+	events_find_bases(e);
 	events_set_clock(e);
 	events_selftest(e);
+	events_unix_open(e);
 	*ret = e;
 	return 0;
 }
@@ -145,6 +146,7 @@ void events_close(struct events *e)
 	unmap_table(e->slots, e->slot_count, sizeof(struct slot));
 	unmap_table(e->marks, e->slot_count, sizeof(struct mark));
 	events_unix_close(e);
+	events_egress_close(e);
 	plimsoll_bpf__destroy(e->bpf);
 	cleanup_close(&e->epoll);
 	cleanup_close(&e->pace);

@@ -2,8 +2,10 @@
 """A finding carries the statement that holds it, with nothing in it that was data."""
 
 import os
+import struct
 
 from lib import client, daemon, server, tap
+from lib.frontend import SYNC, Session, execute, message, parse, query
 from lib.postgres import Postgres
 from lib.tap import same, true
 
@@ -41,6 +43,40 @@ def trace(b):
     f = d.wait_confirmed(app.pid)
     same((f["sql"], f["trace_id"]), ("select ?", TRACE), "sql and trace id")
     true(CANARY not in str(f), "the rest of the comment")
+
+
+@tap.test("how requests are read on this kernel was tried, is said, and is so")
+def tried(b):
+    d = daemon.Daemon(b, daemon.config_observe("60s"))
+    app = client.Client(b, shared.get(), "libpq")
+    facts = {fact["fact"]: fact for fact in d.ask("doctor")[0]["facts"]}
+    known = tap.wait_for(lambda: d.conn_of(app.pid), 3, "it to be listed")["user"] == "app"
+    way = "cgroup_skb/egress" if tap.build_dir().endswith("egress") else "retransmit queue"
+    same([facts["user, database, requests"][k] for k in ("way", "works")], [way, known],
+         "what doctor says, and what is seen")
+
+
+@tap.test("what follows 200,000 bytes of a flight is counted, and its statement is known")
+def large(b):
+    d = daemon.Daemon(b, daemon.config_observe("60s"))
+    s = Session(shared.get())
+    b.later(s.close)
+    value = message(b"B", b"\0\0" + struct.pack("!HHi", 0, 1, 200000) + b"x" * 200000 + b"\0\0")
+
+    def shows(activity, sql):
+        tap.wait_for(lambda: [(c["activity"], c["sql"]) for c in d.conns(f"pid={os.getpid()}")
+                              if c["local"].endswith(f":{s.port}")] == [(activity, sql)], 2,
+                     f"{activity} and {sql}")
+
+    s.say(query("begin"))
+    s.say(parse("", "select length($1)"), value, execute(), SYNC)
+    shows("idle-in-txn", "select length($1)")
+    s.socket.sendall(b"".join((parse("", "select length($1)"), value, execute(), SYNC,
+                               query("select pg_sleep(1)"))))
+    s.ready()
+    shows("busy", "select pg_sleep(?)")
+    s.ready()
+    shows("idle-in-txn", "select pg_sleep(?)")
 
 
 def last_sql(d, app):

@@ -10,7 +10,7 @@ mkdir -p "$tree/scripts" "$tree/tests/e2e"
 cp "$root/scripts/check.sh" "$tree/scripts"
 printf '#!/bin/sh\nexit 0\n' >"$tree/scripts/check-layers.sh"
 chmod +x "$tree/scripts/check-layers.sh"
-printf 'all older clients tests:\n\t@true\n' >"$tree/Makefile"
+printf 'all older egress clients tests:\n\t@true\n' >"$tree/Makefile"
 
 # WANTED_LAST_LINE WANTED_CODE WANTED_TEXT NAME, the test program on standard input
 ends()

@@ -8,7 +8,7 @@ ip link set lo up
 ulimit -n 1048576
 echo "# Linux $(uname -r)"
 end=passed
-for suite in tests/vm/*.py tests/e2e/find.py tests/e2e/adopt.py; do
+for suite in tests/vm/*.py tests/e2e/{find,many,adopt}.py; do
 	[[ $suite =~ $2 ]] || continue
 	echo "# $suite"
 	/usr/bin/python3 -B "$suite" --build build || end=failed

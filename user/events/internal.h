@@ -8,6 +8,7 @@
 
 #include "events.h"
 #include "events/attach.h"
+#include "egress.skel.h"
 #include "plimsoll.skel.h"
 #include "unix.skel.h"
 
@@ -16,6 +17,7 @@ struct ring_buffer;
 struct events {
 	struct plimsoll_bpf *bpf;
 	struct unix_bpf *local;		/* Unix sockets'; NULL: this kernel cannot */
+	struct egress_bpf *egress;	/* reads what is sent, where bpf cannot; else NULL */
 	struct {
 		int walks;		/* that are due: somebody dialled whom we may not have heard */
 		uint64_t walk_ns;	/* the last one */
@@ -43,13 +45,22 @@ struct events {
 	size_t fact_count;
 };
 
+#define FACT_SENT "user, database, requests"
+
 /* load.c: opens and loads the skeleton, leaving out what this kernel refuses. */
 int events_load(struct events *e, const struct events_options *opt);
 /* What is said of the same fact again is said instead. */
 void events_fact(struct events *e, const char *fact, const char *way, const char *why_not);
 
+/* To another object's: the facts are the same ones, all write one table.  0 or -errno. */
+int events_share(const struct events *e, struct bpf_object *to);
+/* At the root of the control groups, for all that is below.  0 or -errno. */
+int events_attach_cgroup(const struct bpf_program *p, struct bpf_link **ret);
+
 /* Whether the kernel has a function of that name. */
 bool events_kernel_has(const char *function);
+/* Finds out where it keeps its pages, once the programs are there. */
+void events_find_bases(struct events *e);
 
 /*
  * The first sentence that libbpf had against us since we forgot the last one; `err` where
@@ -58,7 +69,9 @@ bool events_kernel_has(const char *function);
 const char *events_complaint(int err);
 void events_forget_complaint(void);
 
-/* events.c: events_fd() is readable when `fd` is.  0 or -errno. */
+/* events.c: runs a program that needs no event, if it is loaded. */
+void events_run(const struct bpf_program *p);
+/* events_fd() is readable when `fd` is.  0 or -errno. */
 int events_wait_for(struct events *e, int fd);
 
 /* probe.c: before the programs are loaded; when all is open; at each look. */
@@ -72,10 +85,17 @@ void events_unix_open(struct events *e);
 void events_unix_close(struct events *e);
 void events_unix_dialled(struct events *e, const struct rec_path *rec);
 
+/*
+ * egress.c: has what is sent kept on its way out, and read there; tells whether it is.  -errno
+ * when what servers say cannot be heard either.
+ */
+int events_egress_open(struct events *e);
+void events_egress_close(struct events *e);
+
 /* iterate.c: takes in the Unix connections that are not known. */
 int events_adopt_unix(struct events *e);
 
-/* selftest.c: whether what a client sent can be read here.  The ring must be open. */
+/* selftest.c: finds a way to read what a client sent.  The ring must be open. */
 void events_selftest(struct events *e);
 void events_selftest_record(struct events *e, const struct rec_hdr *rec, size_t len);
 

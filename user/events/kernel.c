@@ -13,3 +13,8 @@ bool events_kernel_has(const char *function)
 	btf__free(btf);
 	return has;
 }
+
+void events_find_bases(struct events *e)
+{
+	events_run(e->bpf->progs.find_bases);
+}

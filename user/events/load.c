@@ -7,6 +7,7 @@
  * and reported.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,6 +19,7 @@
 #include "lib/clock.h"
 #include "lib/cleanup.h"
 #include "lib/log.h"
+#include "lib/proc.h"
 
 #define KERNEL_FLOOR_MAJOR 6
 #define KERNEL_FLOOR_MINOR 1
@@ -273,8 +275,40 @@ int events_load(struct events *e, const struct events_options *opt)
 	r = plimsoll_bpf__attach(e->bpf);
 	if (!r)
 		attach_walk(e->bpf);
-	if (r)
-		return log_err(r, "cannot attach to the kernel's socket tracepoints");
-	events_unix_open(e);
+	return r ? log_err(r, "cannot attach to the kernel's socket tracepoints") : 0;
+}
+
+/* ---- objects of their own */
+
+int events_share(const struct events *e, struct bpf_object *to)
+{
+	static const char *const maps[] = {
+		"slots", "socks", "hints", "free_slots", "ring", "counters", "statements", "marks",
+		"prepared", "prepared_notes", "connects", "snapshots", ".data.shared",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(maps); i++) {
+		struct bpf_map *mine = bpf_object__find_map_by_name(to, maps[i]);
+		int r = bpf_map__reuse_fd(
+			mine, bpf_map__fd(bpf_object__find_map_by_name(e->bpf->obj, maps[i])));
+
+		if (r)
+			return r;
+	}
 	return 0;
+}
+
+int events_attach_cgroup(const struct bpf_program *p, struct bpf_link **ret)
+{
+	char root[256];
+	int r = proc_cgroup_root(root, sizeof(root));
+	_close_ int cgroup = r ? -1 : open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (r)
+		(void)snprintf(complaint, sizeof(complaint),
+			       "the root of the cgroup2 hierarchy is not mounted");
+	if (cgroup < 0)
+		return r ?: -errno;
+	*ret = bpf_program__attach_cgroup(p, cgroup);
+	return *ret ? 0 : -errno;
 }

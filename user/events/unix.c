@@ -5,65 +5,16 @@
  * hook that says who connects (before 6.7), that is said, and TCP is as good.
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "events/internal.h"
-#include "lib/cleanup.h"
 #include "lib/clock.h"
-#include "lib/log.h"
-#include "lib/proc.h"
 
 #define ATTACH_UNIX_CONNECT 49	/* BPF_CGROUP_UNIX_CONNECT, since 6.7 */
 #define LINGER_NS	    (10 * NS_PER_S) /* after the last connection, before we stop listening */
 #define WALK_EVERY_NS	    NS_PER_S
 #define WALK_BLINDLY_NS	    (5 * NS_PER_S) /* where connect() has no hook */
 #define WALK_SELDOM_NS	    (10 * NS_PER_S) /* for new servers that speak first */
-
-/* The facts are the same ones: both objects write one table. */
-static int share(const struct plimsoll_bpf *from, struct unix_bpf *to)
-{
-	const struct {
-		struct bpf_map *to;
-		const struct bpf_map *from;
-	} maps[] = {
-		{ to->maps.slots, from->maps.slots },
-		{ to->maps.socks, from->maps.socks },
-		{ to->maps.hints, from->maps.hints },
-		{ to->maps.free_slots, from->maps.free_slots },
-		{ to->maps.ring, from->maps.ring },
-		{ to->maps.counters, from->maps.counters },
-		{ to->maps.statements, from->maps.statements },
-		{ to->maps.marks, from->maps.marks },
-		{ to->maps.prepared, from->maps.prepared },
-		{ to->maps.prepared_notes, from->maps.prepared_notes },
-		{ to->maps.connects, from->maps.connects },
-		{ to->maps.snapshots, from->maps.snapshots },
-		{ to->maps.data_shared, from->maps.data_shared },
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(maps); i++) {
-		int r = bpf_map__reuse_fd(maps[i].to, bpf_map__fd(maps[i].from));
-
-		if (r)
-			return r;
-	}
-	return 0;
-}
-
-static int attach_connect(struct events *e)
-{
-	char root[256];
-	int r = proc_cgroup_root(root, sizeof(root));
-	_close_ int cgroup = r ? -1 : open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	if (cgroup < 0)
-		return r ?: -errno;
-	e->local->links.on_unix_connect =
-		bpf_program__attach_cgroup(e->local->progs.on_unix_connect, cgroup);
-	return e->local->links.on_unix_connect ? 0 : -errno;
-}
 
 static struct shared *shared_of(const struct events *e)
 {
@@ -106,6 +57,8 @@ static int hear(struct events *e)
 static int load(struct events *e, bool hooked)
 {
 	const struct plimsoll_bpf *from = e->bpf;
+	/* It would look into TCP's queues. */
+	bool merged = from->rodata->cfg_evidence && !e->egress;
 	struct bpf_program *connects;
 	int r;
 
@@ -122,13 +75,12 @@ static int load(struct events *e, bool hooked)
 	(void)bpf_program__set_expected_attach_type(connects,
 						    (enum bpf_attach_type)ATTACH_UNIX_CONNECT);
 	(void)bpf_program__set_autoload(connects, hooked);
-	(void)bpf_program__set_autoload(from->rodata->cfg_evidence ? e->local->progs.on_unix_send
-								   : e->local->progs.on_any_send,
-					false);
-	r = share(from, e->local);
+	(void)bpf_program__set_autoload(merged ? e->local->progs.on_unix_send
+					       : e->local->progs.on_any_send, false);
+	r = events_share(e, e->local->obj);
 	r = r ?: unix_bpf__load(e->local);
 	if (!r && hooked)
-		r = attach_connect(e);
+		r = events_attach_cgroup(connects, &e->local->links.on_unix_connect);
 	r = r ?: attach(e->local->progs.on_unix, &e->local->links.on_unix);
 	r = r ?: attach(e->local->progs.on_any_send, &e->local->links.on_any_send);
 	r = r ?: hear(e);	/* to know that it can be */
@@ -148,12 +100,14 @@ static int load(struct events *e, bool hooked)
 /* Where connect() cannot be seen, walks find what it opened, as they find what is old. */
 void events_unix_open(struct events *e)
 {
-	int connects = load(e, true), said = connects ? load(e, false) : 0;
+	int r = load(e, true);
 
 	events_fact(e, "who opens a Unix socket, and where to", "cgroup/connect_unix",
-		    connects ? events_complaint(connects) : NULL);
+		    r ? events_complaint(r) : NULL);
+	if (r)
+		r = load(e, false);
 	events_fact(e, "what is said on Unix sockets", "tp_btf/sock_{send,recv}_length",
-		    said ? events_complaint(said) : NULL);
+		    r ? events_complaint(r) : NULL);
 }
 
 void events_unix_close(struct events *e)

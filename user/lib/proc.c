@@ -2,8 +2,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "lib/cleanup.h"
 #include "lib/proc.h"
@@ -120,6 +122,16 @@ void proc_cgroup_parse(const char *text, char *out, size_t out_size)
 	out[len] = '\0';
 }
 
+#define ROOT_INODE 1
+
+/* Only the root of the hierarchy has everybody below it; in a namespace `/` may be another's. */
+static bool is_cgroup_root(const char *path)
+{
+	struct stat st;
+
+	return !stat(path, &st) && st.st_ino == ROOT_INODE;
+}
+
 int proc_cgroup_root(char *out, size_t out_size)
 {
 	_fclose_ FILE *f = fopen("/proc/self/mountinfo", "re");
@@ -129,10 +141,9 @@ int proc_cgroup_root(char *out, size_t out_size)
 	while (f && getline(&line, &size, f) > 0) {
 		char root[2], path[256];
 
-		/* Only the root of the hierarchy has everybody below it. */
 		if (strstr(line, " - cgroup2 ") &&
 		    sscanf(line, "%*u %*u %*s %1s %255s", root, path) == 2 &&
-		    snprintf(out, out_size, "%s", path) < (int)out_size)
+		    is_cgroup_root(path) && snprintf(out, out_size, "%s", path) < (int)out_size)
 			return 0;
 	}
 	return -ENOENT;

@@ -35,7 +35,7 @@ void proc_cgroup(uint32_t pid, char *out, size_t out_size);
 /* The same out of the text of /proc/PID/cgroup. */
 void proc_cgroup_parse(const char *text, char *out, size_t out_size);
 
-/* Where the cgroup2 hierarchy is mounted.  0, or -ENOENT. */
+/* Where the root of the cgroup2 hierarchy is mounted, not a part of it.  0, or -ENOENT. */
 int proc_cgroup_root(char *out, size_t out_size);
 
 /* Path of the executable; "" when unknown or too long. */
