@@ -343,6 +343,7 @@ struct shared {
 	__u32 unix_ends;	/* connections through Unix sockets that are followed */
 	__u32 unix_heard;	/* 1: what is said on Unix sockets is heard */
 	__u32 unix_greeters;	/* servers that speak first, as a walk counted them */
+	__u32 proved;	/* 1: how sent bytes are found was tried, and is right */
 };
 
 /* Every fact that is lost has a counter: enum, name and help come from this list. */
@@ -363,7 +364,8 @@ struct shared {
 	X(ADOPT_CLASH, adopt_clash, "connections that closed while they were being adopted")       \
 	X(UNIX_CLASH, unix_clash, "messages not read: two threads on one Unix socket")             \
 	X(SAID_LOST, said_lost, "statements in libraries not kept: no room or not readable")       \
-	X(HANDLES_LOST, handles_lost, "libraries' handles not counted: no room")
+	X(HANDLES_LOST, handles_lost, "libraries' handles not counted: no room")                   \
+	X(RUNS_SKIPPED, runs_skipped, "events not looked at: another was being, on that CPU")
 
 enum counter {
 #define COUNTER_ENUM(id, name, help) COUNT_##id,

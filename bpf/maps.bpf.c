@@ -19,5 +19,6 @@ const volatile __u64 cfg_tick_ns = 4000000;
 const volatile __u32 cfg_evidence = TIER_OFF;
 const volatile bool cfg_cast;
 const volatile bool cfg_dynptr;
+const volatile bool cfg_bytes;
 
 char LICENSE[] SEC("license") = "GPL";

@@ -17,7 +17,7 @@
 extern int bpf_dynptr_from_skb(struct sk_buff *skb, __u64 flags,
 			       struct bpf_dynptr *ptr) __ksym __weak;
 
-/* On older kernels its bytes are found as those are that were sent (sent.bpf.c). */
+/* On older kernels its bytes are found as those are that were sent (place.bpf.h). */
 union received {
 	struct bpf_dynptr data;
 	__u64 skb;

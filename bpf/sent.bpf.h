@@ -52,6 +52,7 @@ extern struct buffers_map buffers SEC(".maps");
  */
 extern const volatile bool cfg_cast;	/* an address can be read as what lies there (6.2) */
 extern const volatile bool cfg_dynptr;	/* a received segment has a dynptr (6.12) */
+extern const volatile bool cfg_bytes;	/* any address can be read as bytes (6.17) */
 
 /* A field of the control block of a buffer. */
 #define CONTROL(skb, field)                                                                        \

@@ -166,16 +166,16 @@ static __always_inline void use_prepared(__u32 index, const struct statement *ke
 		count(COUNT_PREPARED_LOST);
 }
 
-/* The first `n` bytes in the buffer from `at` on are what there is of a text of `size`. */
-static __always_inline void copy_text(struct statement *kept, const struct buffer *b, __u32 at,
-				      __u32 n, __u32 size)
+/* The first `n` bytes at `from` are what there is of a text of `size`. */
+static __always_inline void copy_text(struct statement *kept, const void *from, __u32 n,
+				      __u32 size)
 {
 	kept->copied = 0;
 	kept->size = size;
 	if (n > size)
 		n = size;
-	if (at >= BUFFER || n > STATEMENT_MAX ||
-	    bpf_probe_read_kernel(kept->bytes, n, b->bytes + at))
+	barrier_var(n);
+	if (n > STATEMENT_MAX || bpf_probe_read_kernel(kept->bytes, n, from))
 		n = 0;
 	kept->copied = n;
 }
@@ -212,9 +212,35 @@ __noinline int keep_statement(__u64 address, __u32 index, __u32 gen, __u32 seq, 
 	kept->name = name;
 	kept->call = b->bytes[0] == 'F';
 	kept->several = 0;
-	copy_text(kept, b, at, n > at ? n - at : 0, at && size > at ? size - at - 1 : 0);
+	copy_text(kept, b->bytes + (at & (BUFFER - 1)), n > at ? n - at : 0,
+		  at && size > at ? size - at - 1 : 0);
 	if (b->bytes[0] == 'B')
 		use_prepared(index, kept);
+	return 1;
+}
+
+/*
+ * PostgreSQL: keeps a plain query of `size` bytes, of which the first `n` are to be had at
+ * an address in the kernel.  Returns 1 when it could.
+ */
+__noinline int keep_query(__u32 index, __u64 place, __u32 n, __u32 size)
+{
+	const struct slot *s = bpf_map_lookup_elem(&slots, &index);
+	struct statement *kept = room_of(index);
+	__u32 word = 0;
+
+	if (!kept)
+		count(COUNT_STATEMENT_LOST);
+	if (!kept || !s)
+		return 0;
+	make_own(kept, s->gen);
+	if (kept->copied && !bpf_probe_read_kernel(&word, sizeof(word), (const void *)place) &&
+	    is_end(word | 0x20202020))
+		return 1;
+	kept->name = 0;
+	kept->call = 0;
+	kept->several = 0;
+	copy_text(kept, (const void *)place, n, size);
 	return 1;
 }
 
@@ -240,10 +266,49 @@ __noinline int keep_text(__u64 address, __u32 index, __u32 seq, __u32 size, __u3
 	n = size ? read_sent(address, seq, cfg_statement_bytes) : 0;
 	kept->name = name;
 	kept->call = 0;
-	copy_text(kept, b, 0, n, size);
+	copy_text(kept, b->bytes, n, size);
 	if (!size)
 		use_prepared(index, kept);
 	return 1;
+}
+
+/*
+ * The text goes before the number of its bytes, and that is 0 meanwhile: who reads a
+ * record twice and finds the same has one text and not parts of two.
+ */
+static __always_inline void copy_statement(struct statement *to, const struct statement *from)
+{
+	__u32 n = from->copied;
+
+	to->copied = 0;
+	to->gen = from->gen;
+	to->size = from->size;
+	to->call = from->call;
+	to->name = from->name;
+	barrier_var(n);
+	if (n <= STATEMENT_MAX && !bpf_probe_read_kernel(to->bytes, n, from->bytes))
+		to->copied = n;
+}
+
+/*
+ * The statement under way turned out to open a transaction.  Where others came before it
+ * in the same flight, which one did is not known.  Always 0.
+ */
+__noinline int statement_opened(__u32 index)
+{
+	__u32 last = index * 2 + STATEMENT_LAST, opening = index * 2 + STATEMENT_OPENING;
+	const struct statement *kept = bpf_map_lookup_elem(&statements, &last);
+	struct statement *first = bpf_map_lookup_elem(&statements, &opening);
+
+	if (!kept)
+		return 0;
+	if (kept->several && first)
+		first->gen = 0;
+	else if (!kept->several && first)
+		copy_statement(first, kept);
+	else if (!kept->several && bpf_map_update_elem(&statements, &opening, kept, BPF_ANY))
+		count(COUNT_STATEMENT_LOST);
+	return 0;
 }
 
 /* Makes room for a statement that comes from elsewhere.  Always 0. */

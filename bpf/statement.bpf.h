@@ -49,7 +49,9 @@ extern struct prepared_notes_map prepared_notes SEC(".maps");
 extern const volatile __u32 cfg_statement_bytes;	/* at least 256 */
 
 int keep_statement(__u64 address, __u32 index, __u32 gen, __u32 seq, __u32 n);
+int keep_query(__u32 index, __u64 place, __u32 n, __u32 size);
 int statement_room(__u32 index);
+int statement_opened(__u32 index);
 int keep_text(__u64 address, __u32 index, __u32 seq, __u32 size, __u32 name);
 int remember_prepared(__u32 index, __u32 answers);
 int forget_prepared(__u32 index);
@@ -129,18 +131,6 @@ static __always_inline void statement_of_several(__u32 index)
 
 	if (kept)
 		kept->several = 1;
-}
-
-/* The statement under way turned out to open a transaction. */
-static __always_inline void statement_opened(__u32 index)
-{
-	__u32 last = index * 2 + STATEMENT_LAST, opening = index * 2 + STATEMENT_OPENING;
-	struct statement *kept = bpf_map_lookup_elem(&statements, &last);
-
-	if (kept && kept->several)
-		bpf_map_delete_elem(&statements, &opening);
-	else if (kept && bpf_map_update_elem(&statements, &opening, kept, BPF_ANY))
-		count(COUNT_STATEMENT_LOST);
 }
 
 #endif

@@ -10,6 +10,7 @@
  * Here: the segment, what of it is new, holes, round trips.  What the bytes mean
  * is each protocol's own file.
  */
+#include "place.bpf.h"
 #include "mysql.bpf.h"
 #include "postgresql.bpf.h"
 

@@ -9,20 +9,22 @@ cd "${1:-$(dirname "$0")/..}" || exit 2
 stages="events sql conn level detect policy repair journal"
 joints="drivers symbols culprits libraries turns pauses gopools engine drive ask control main cli plimsoll"
 
-rank()
+rank()	# STAGE, sets $rank
 {
-	i=0
+	rank=0
 	for s in $stages; do
-		i=$((i + 1))
-		[ "$s" = "$1" ] && echo $i && return
+		rank=$((rank + 1))
+		[ "$s" = "$1" ] && return
 	done
 	# The configuration is made of the stages' settings, so it stands behind
 	# policy, but no stage may know it.
-	[ "$1" = config ] && echo 90 && return
+	rank=90
+	[ "$1" = config ] && return
+	rank=99
 	for s in $joints; do
-		[ "$s" = "$1" ] && echo 99 && return
+		[ "$s" = "$1" ] && return
 	done
-	echo 0
+	rank=0
 }
 
 bad=0
@@ -37,8 +39,11 @@ judge()	# FILE INCLUDED
 	file=$1 inc=$2
 	below=${file#user/}
 	stage=${below%%[/.]*}
-	mine=$(rank "$stage")
-	theirs=$(rank "$(echo "${inc#user/}" | sed 's,[/.].*,,')")
+	rank "$stage"
+	mine=$rank
+	theirs=${inc#user/}
+	rank "${theirs%%[/.]*}"
+	theirs=$rank
 
 	case "$inc" in
 	plimsoll.skel.h | unix.skel.h)
@@ -70,13 +75,13 @@ judge()	# FILE INCLUDED
 	esac
 }
 
-n=0
-for file in $(find user -name '*.[ch]' | sort); do
-	n=$((n + 1))
-	for inc in $(sed -nE -e 's/^[ \t]*#[ \t]*include[ \t]*"([^"]*)".*/\1/p' \
-		-e 's/^[ \t]*#[ \t]*include[ \t]*<(bpf\/[^>]*)>.*/\1/p' "$file"); do
-		judge "$file" "$inc"
-	done
-done
-[ "$n" -gt 0 ] || say "no source file found"
+files=$(find user -name '*.[ch]' | sort)
+[ -n "$files" ] || say "no source file found"
+includes=$(echo "$files" | xargs -r awk '
+	/^[ \t]*#[ \t]*include[ \t]*("|<bpf\/)/ { split($0, part, /["<>]/); print FILENAME, part[2] }')
+while read -r file inc; do
+	[ -z "$file" ] || judge "$file" "$inc"
+done <<END
+$includes
+END
 exit $bad

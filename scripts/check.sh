@@ -14,12 +14,10 @@ unset B SAN MAKEFLAGS MAKELEVEL
 normal=build san=build/san
 passed=0 failed=0 skipped=0
 failures=()
-declare -A names=() said=()
+declare -A names=() said=() since=()
 logs=$(mktemp -d) || exit 2
-running=
 finish()
 {
-	[ -n "$running" ] && kill -TERM "$running" 2>/dev/null && wait "$running"
 	[ ${#names[@]} = 0 ] || { kill -TERM "${!names[@]}"; wait; }
 	rm -rf "$logs"
 }
@@ -59,43 +57,45 @@ count()	# NAME LOG EXIT_CODE
 	fi
 }
 
-run()	# SECONDS NAME COMMAND...
-{
-	local limit=$1 name=$2 log=$logs/log code
-	shift 2
-	[ -n "$only" ] && ! [[ "$name $*" =~ $only ]] && return
-	echo "# $name"
-	timeout --kill-after=15 "$limit" "$@" </dev/null >"$log" 2>&1 &
-	running=$!
-	tail -n +1 -f --pid=$running "$log" 2>/dev/null | grep --line-buffered -E '^(ok|not ok|#)'
-	wait $running
-	code=$?
-	running=
-	count "$name" "$log" $code
-}
-
-# Suites that mostly wait go several abreast; what one said is told when it ends.
+# Several run abreast; what one said is told when it ends.
 abreast=3
 await_one()
 {
 	local pid code
 	wait -n -p pid "${!names[@]}"
 	code=$?
-	echo "# ${names[$pid]}"
+	echo "# ${names[$pid]}: $((SECONDS - since[$pid])) s"
 	grep -E '^(ok|not ok|#)' "${said[$pid]}"
 	count "${names[$pid]}" "${said[$pid]}" $code
-	unset "names[$pid]" "said[$pid]"
+	unset "names[$pid]" "said[$pid]" "since[$pid]"
 }
 
-beside()	# SECONDS NAME COMMAND...
+launch()	# SECONDS NAME COMMAND...
 {
 	local limit=$1 name=$2 log
 	shift 2
 	[ -n "$only" ] && ! [[ "$name $*" =~ $only ]] && return
-	[ ${#names[@]} -lt $abreast ] || await_one
 	log=$(mktemp "$logs/XXXXXX")
 	timeout --kill-after=15 "$limit" "$@" </dev/null >"$log" 2>&1 &
-	names[$!]=$name said[$!]=$log
+	names[$!]=$name said[$!]=$log since[$!]=$SECONDS
+	launched=$!
+}
+
+# Suites that must have no other suite beside them, and mostly wait: each beside what needs
+# neither the kernel's probes nor a server.
+alone=(tests/e2e/alone_*.py) launched=0 solo=0
+launch_alone()
+{
+	[ -z "${names[$solo]-}" ] && [ ${#alone[@]} -gt 0 ] || return
+	launch 120 "${alone[0]}" /usr/bin/python3 "${alone[0]}" --build $normal
+	solo=$launched
+	alone=("${alone[@]:1}")
+}
+
+beside()	# SECONDS NAME COMMAND...
+{
+	while [ ${#names[@]} -ge $abreast ]; do await_one; done
+	launch "$@"
 }
 
 build()	# NAME ARGUMENTS...
@@ -112,12 +112,13 @@ build()	# NAME ARGUMENTS...
 	return 1
 }
 
-run 60 "layers" sh -c 'said=$(scripts/check-layers.sh); code=$?
+beside 60 "layers" sh -c 'said=$(scripts/check-layers.sh); code=$?
 	[ $code = 0 ] && echo "ok - layers: data moves one way" && exit 0
 	echo "not ok - layers: data moves one way"; echo "$said" | sed "s/^/# /"; exit 1'
 for t in tests/scripts/test_*.sh; do
-	run 60 "${t%.sh}" "$t"
+	beside 150 "${t%.sh}" "$t"
 done
+while [ ${#names[@]} -gt 0 ]; do await_one; done
 
 build "build: make" all older
 build "build: make clients" clients
@@ -126,34 +127,51 @@ build "build: make SAN=1" SAN=1 B=$san all tests && sanitized=yes
 
 export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0:strict_string_checks=1
 export UBSAN_OPTIONS=print_stacktrace=1
+# Days of a service on a virtual clock; `make sim` is the long run.
+for life in "--seed 3 --days 0.2 --per-day 60 --fix" "--seed 1 --days 2 --conns 400 --leaks none" \
+	    "--seed 2 --days 1 --conns 400 --per-day 20" "--seed 4 --days 0.02 --closely" \
+	    "--seed 5 --days 0.1 --conns 400 --per-day 60 --closely --fix"; do
+	[ -n "$sanitized" ] && [ -d tests/sim/service ] || continue
+	launch_alone
+	beside 200 "tests/sim/service $life" nice "$san/tests/sim/service/service" $life
+done
+export CMOCKA_MESSAGE_OUTPUT=TAP
 for t in tests/unit/test_*.c; do
 	[ -n "$sanitized" ] || continue
-	CMOCKA_MESSAGE_OUTPUT=TAP run 60 "${t%.c}" "$san/${t%.c}"
+	launch_alone
+	beside 150 "${t%.c}" "$san/${t%.c}"
 done
 for t in tests/sim/*.txt; do
 	[ -n "$sanitized" ] || continue
-	run 30 "$t" "$san/tests/sim/replay" "$t"
+	launch_alone
+	beside 30 "$t" "$san/tests/sim/replay" "$t"
 done
-# Days of a service on a virtual clock; `make sim` is the long run.
-for life in "--seed 1 --days 2 --conns 400 --leaks none" "--seed 2 --days 1 --conns 400 --per-day 20" \
-	    "--seed 3 --days 0.2 --per-day 60 --fix" "--seed 4 --days 0.02 --closely" \
-	    "--seed 5 --days 0.1 --conns 400 --per-day 60 --closely --fix"; do
-	[ -n "$sanitized" ] && [ -d tests/sim/service ] || continue
-	run 120 "tests/sim/service $life" "$san/tests/sim/service/service" $life
+while [ ${#names[@]} -gt 0 ] || [ ${#alone[@]} -gt 0 ]; do
+	launch_alone
+	[ ${#names[@]} = 0 ] || await_one
 done
-for t in tests/e2e/alone_*.py; do
-	run 120 "$t" /usr/bin/python3 "$t" --build $normal
-done
+
+# Those that take longest first, and truth.py before all: none of them is left alone at the end.
+# The older kernel's are what they would be on one without the newest ways to read (6.1).
+abreast=4
+first=(truth trouble patterns unix mysql "statement (older)" safety gopool "find (older)" pauses
+       "soak (ASan)" fix culprit find)
+declare -A begun=()
+e2e()	# SUITE
+{
+	local t=tests/e2e/${1%% *}.py how=${1#"${1%% *}"} dir=$normal
+	[ -e "$t" ] && [ -z "${begun[$1]-}" ] || return
+	begun[$1]=yes
+	case $1 in
+	*"(older)") dir=$normal/older ;;
+	*"(ASan)") [ -n "$sanitized" ] || return; dir=$san ;;
+	esac
+	beside 400 "$t$how" /usr/bin/python3 "$t" --build "$dir"
+}
+for suite in "${first[@]}"; do e2e "$suite"; done
 for t in tests/e2e/*.py; do
-	[[ $t = tests/e2e/alone_* ]] && continue
-	beside 400 "$t" /usr/bin/python3 "$t" --build $normal
+	[[ $t = tests/e2e/alone_* ]] || { t=${t##*/}; e2e "${t%.py}"; }
 done
-# As on a kernel without the newest ways to read (6.1).
-for t in tests/e2e/{statement,find}.py; do
-	[ -e "$t" ] || continue
-	beside 400 "$t (older)" /usr/bin/python3 "$t" --build "$normal/older"
-done
-[ -z "$sanitized" ] || beside 300 "tests/e2e/soak.py (ASan)" /usr/bin/python3 tests/e2e/soak.py --build $san
 while [ ${#names[@]} -gt 0 ]; do await_one; done
 
 if [ ${#failures[@]} -gt 0 ]; then

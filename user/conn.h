@@ -171,6 +171,7 @@ struct conn {
 
 	/* the pool's word, by its latest reading; see gopools.h */
 	uint8_t lending;	/* enum lending */
+	uint64_t lending_ns;	/* when that reading began; 0: there was none */
 	uint64_t lent_ns;	/* lent at each reading since then; 0: not lent */
 
 	/*
@@ -291,8 +292,12 @@ void conns_holders_begin(struct conns *t);
 void conns_apply_holder(struct conns *t, const struct holder *h);
 void conns_holders_end(struct conns *t);
 
-/* Folds in what its pool says of connection `cookie`; nothing happens when there is none. */
-void conns_apply_lending(struct conns *t, uint64_t cookie, enum lending lending, uint64_t now_ns);
+/*
+ * Folds in what its pool says of connection `cookie`, which was read between `read_ns` and
+ * `now_ns`; nothing happens when there is none.
+ */
+void conns_apply_lending(struct conns *t, uint64_t cookie, enum lending lending, uint64_t read_ns,
+			 uint64_t now_ns);
 
 /* Its holders have sent on it in turn `turns` times, A, B, A being two. */
 void conn_apply_turns(struct conn *c, uint32_t turns, uint64_t now_ns);

@@ -220,14 +220,31 @@ static bool find_prepared(const struct events *e, uint32_t index, struct stateme
 	return !bpf_map_lookup_elem(bpf_map__fd(e->bpf->maps.prepared), &key, kept);
 }
 
+/*
+ * A record of the map, as it was at one moment: its bytes are written before their number
+ * (bpf/statement.bpf.c), so that what reads the same twice is not part of two texts.
+ */
+static bool read_statement(const struct events *e, uint32_t key, struct statement *ret)
+{
+	int map = bpf_map__fd(e->bpf->maps.statements);
+	struct statement again;
+
+	for (int i = 0; i < READ_TRIES; i++) {
+		if (bpf_map_lookup_elem(map, &key, ret) || bpf_map_lookup_elem(map, &key, &again))
+			return false;
+		if (memcmp(ret, &again, sizeof(again)) == 0)
+			return true;
+	}
+	return false;
+}
+
 enum statement_known events_statement(const struct events *e, uint32_t index, uint32_t gen,
 				      enum statement_which which, struct statement_text *ret)
 {
 	struct statement kept;
 	uint32_t key = index * 2 + which;
 
-	if (bpf_map_lookup_elem(bpf_map__fd(e->bpf->maps.statements), &key, &kept) ||
-	    kept.gen != gen)
+	if (!read_statement(e, key, &kept) || kept.gen != gen)
 		return STATEMENT_NONE;
 	if (kept.call)
 		return STATEMENT_CALL;
@@ -263,6 +280,23 @@ bool events_snapshot(const struct events *e, uint32_t index, uint32_t gen, enum 
 	       ret->gen == gen && ret->len <= SNAPSHOT_BYTES;
 }
 
+/* An interrupt may bring an event while one is looked at; the kernel does not do both. */
+static uint64_t skipped_runs(const struct bpf_object *object)
+{
+	struct bpf_program *p;
+	uint64_t sum = 0;
+
+	bpf_object__for_each_program(p, object) {
+		struct bpf_prog_info info = { 0 };
+		uint32_t size = sizeof(info);
+
+		if (bpf_program__fd(p) >= 0 &&
+		    !bpf_obj_get_info_by_fd(bpf_program__fd(p), &info, &size))
+			sum += info.recursion_misses;
+	}
+	return sum;
+}
+
 uint64_t events_counter(const struct events *e, enum counter c)
 {
 	int cpus = libbpf_num_possible_cpus();
@@ -270,6 +304,9 @@ uint64_t events_counter(const struct events *e, enum counter c)
 	uint32_t key = c;
 	uint64_t sum = 0;
 
+	if (c == COUNT_RUNS_SKIPPED)	/* the kernel's own count */
+		return skipped_runs(e->bpf->obj) +
+		       (e->local ? skipped_runs(e->local->obj) : 0);
 	if (!values || bpf_map_lookup_elem(bpf_map__fd(e->bpf->maps.counters), &key, values))
 		return 0;
 	for (int i = 0; i < cpus; i++)

@@ -21,7 +21,6 @@
 
 #define ROUND_NS	NS_PER_S
 #define LOOK_NS		(200 * NS_PER_MS) /* after new connections: whose are they? */
-#define VALID_NS	(3 * NS_PER_S)	/* what was agreed on, while it cannot be read anew */
 #define BANNED_NS	(60 * NS_PER_S) /* whose memory kept the reader waiting */
 
 int gopools_new(struct events *e, struct conns *t, struct gopools **ret)
@@ -37,9 +36,8 @@ int gopools_new(struct events *e, struct conns *t, struct gopools **ret)
 	g->lending = calloc(t->capacity, sizeof(*g->lending));
 	g->member_of = calloc(t->capacity, sizeof(*g->member_of));
 	g->members = calloc(t->capacity, sizeof(*g->members));
-	g->lending_ns = calloc(t->capacity, sizeof(*g->lending_ns));
 	if (!g->next || !g->of_process || !g->lending || !g->member_of || !g->members ||
-	    !g->lending_ns || go_files_init(&g->files, e) < 0 || watch_new(&g->watch) < 0 ||
+	    go_files_init(&g->files, e) < 0 || watch_new(&g->watch) < 0 ||
 	    index_init(&g->by_pid, PROCESSES_MAX) < 0) {
 		gopools_free(g);
 		return -ENOMEM;
@@ -142,7 +140,6 @@ void gopools_free(struct gopools *g)
 	free(g->lending);
 	free(g->member_of);
 	free(g->members);
-	free(g->lending_ns);
 	free(g);
 }
 
@@ -361,20 +358,10 @@ static void compare(struct gopools *g, struct process *p, struct match *m, uint6
 		p->agreed_ns = now_ns;
 }
 
-/* What is not known now is what was known last, for a while: the program goes on while it is read. */
 static void apply(struct gopools *g, struct process *p, const struct match *m, uint64_t now_ns)
 {
-	for (uint32_t i = 0; i < m->count; i++) {
-		uint64_t *known_ns = &g->lending_ns[m->of_process[i]->slot];
-
-		if (m->lending[i] != LENDING_UNKNOWN)
-			*known_ns = now_ns;
-		else if (elapsed_ns(*known_ns, now_ns) < VALID_NS)
-			continue;
-		conns_apply_lending(g->conns, m->of_process[i]->cookie,
-				    (enum lending)m->lending[i], now_ns);
-	}
-	if (m->word_count || elapsed_ns(p->agreed_ns, now_ns) >= VALID_NS)
+	match_apply(m, g->conns, now_ns);
+	if (m->word_count || elapsed_ns(p->agreed_ns, now_ns) >= MATCH_VALID_NS)
 		keep_words(p, m);
 }
 

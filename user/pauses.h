@@ -20,6 +20,12 @@ void pauses_free(struct pauses *p);
  */
 void pauses_step(struct pauses *p, struct conns *t, uint64_t grace_ns, uint64_t now_ns);
 
+/*
+ * Whether the owner of `c`, which is in use and silent, could not run at the last look, or
+ * was not looked at often enough to know: nothing is to be said of it until the next look.
+ */
+bool pauses_is_undecided(struct pauses *p, const struct conn *c, uint64_t now_ns);
+
 /* Whether this very process is there and stopped, traced to a stop, or frozen. */
 bool pauses_is_stopped(uint32_t pid, uint32_t start_ticks);
 

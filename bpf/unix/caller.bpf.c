@@ -108,7 +108,7 @@ __noinline __u32 message_bytes_copy(__u32 at, __u32 off, __u32 max)
 	return got;
 }
 
-/* What TCP reads from its queues (bpf/sent.bpf.c). */
+/* What TCP reads from its queues (bpf/place.bpf.h). */
 
 __noinline __u32 read_sent(__u64 address, __u32 seq, __u32 max)
 {

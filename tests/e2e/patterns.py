@@ -13,7 +13,7 @@ import psycopg2
 import pymysql
 from psycopg2 import extensions
 
-from lib import client, daemon, pooler, server, tap
+from lib import client, daemon, pooler, proc, server, tap
 from lib.mariadb import MariaDB
 from lib.postgres import Postgres
 from lib.tap import same, true
@@ -277,12 +277,14 @@ class Program(client.Client):
 
     def kill(self):
         """With all its children."""
-        os.killpg(self.pid, signal.SIGKILL)
+        try:
+            os.killpg(self.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
         self.process.wait()
 
     def family(self):
-        with open(f"/proc/{self.pid}/task/{self.pid}/children", encoding="ascii") as f:
-            return {self.pid, *map(int, f.read().split())}
+        return {self.pid, *proc.children(self.pid)}
 
 
 def found_in(d, pids):

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import time
 
-from lib import client, daemon, server, tap
+from lib import client, daemon, proc, server, tap
 from lib.postgres import Postgres
 from lib.tap import same, true
 
@@ -164,14 +164,8 @@ def loaded_programs():
 
 def held_by(pid):
     """Ids of the BPF programs and of those behind the links that a process holds."""
-    ids = set()
-    for fd in os.listdir(f"/proc/{pid}/fdinfo"):
-        try:
-            with open(f"/proc/{pid}/fdinfo/{fd}") as f:
-                ids |= {int(line.split()[1]) for line in f if line.startswith("prog_id:")}
-        except OSError:
-            continue  # closed meanwhile
-    return ids
+    return {int(line.split()[1]) for text in proc.fdinfo(pid) for line in text.splitlines()
+            if line.startswith("prog_id:")}
 
 
 @tap.test("kill -9 of the daemon leaves nobody stopped and no program behind", limit=120)

@@ -427,7 +427,7 @@ static void do_lend(struct sim *s, const struct words *w)
 
 	if (slot && w->count > 2 && conns_find_cookie(&s->conns, slot->cookie))
 		conns_apply_lending(&s->conns, slot->cookie, lent ? LENDING_LENT : LENDING_FREE,
-				    s->now_ns);
+				    s->now_ns, s->now_ns);
 	else if (slot)
 		sim_broken(s, "lend NAME lent|free, of a connection that was seen");
 }
@@ -551,6 +551,14 @@ static void apply_pauses(struct sim *s)
 	s->ticked_ns = s->now_ns;
 }
 
+/* Pools that were asked once are asked at each look, and say the same. */
+static void read_pools_again(struct sim *s)
+{
+	conns_for_each(&s->conns, c)
+		if (c->lending != LENDING_UNKNOWN)
+			conns_apply_lending(&s->conns, c->cookie, c->lending, s->now_ns, s->now_ns);
+}
+
 static struct circumstances circumstances(struct sim *s, const struct conn *c)
 {
 	struct circumstances w = {
@@ -662,6 +670,7 @@ static void do_tick(struct sim *s, const struct words *w)
 		count_holders(s);
 	count_turns(s);
 	conns_guess_protocols(&s->conns);
+	read_pools_again(s);
 	apply_pauses(s);
 	conns_judge_stages(&s->conns, s->now_ns);
 	levels_update(&s->levels, &s->conns, s->now_ns);

@@ -124,4 +124,13 @@ static inline const char *reader_path(void)
 	return path;
 }
 
+/* One that was killed ends, though on a busy host not at once. */
+static inline void expect_no_child(void)
+{
+	for (int i = 0; i < 500 && waitpid(-1, NULL, WNOHANG) >= 0; i++)
+		(void)usleep(10000);
+	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+	assert_int_equal(errno, ECHILD);
+}
+
 #endif

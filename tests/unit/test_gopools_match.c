@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "detect.h"
 #include "gopools/match.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
@@ -280,8 +281,8 @@ static void levels_count_by_the_word(void **state)
 	levels_update(&levels, &conns, NOW);
 	p = levels_of(&levels, a);
 	assert_int_equal(p->idle, 3);
-	conns_apply_lending(&conns, a->cookie, LENDING_LENT, NOW);
-	conns_apply_lending(&conns, b->cookie, LENDING_FREE, NOW);
+	conns_apply_lending(&conns, a->cookie, LENDING_LENT, NOW, NOW);
+	conns_apply_lending(&conns, b->cookie, LENDING_FREE, NOW, NOW);
 	levels_apply_word(&levels, a, &word);
 	levels_update(&levels, &conns, NOW);
 	assert_int_equal(p->in_use, 1);
@@ -301,14 +302,87 @@ static void lent_since_the_first_reading(void **state)
 	struct conn *a = add_conn(5432, "shop");
 
 	(void)state;
-	conns_apply_lending(&conns, a->cookie, LENDING_LENT, NOW);
-	conns_apply_lending(&conns, a->cookie, LENDING_LENT, NOW + 5);
+	conns_apply_lending(&conns, a->cookie, LENDING_LENT, NOW - 2, NOW);
+	conns_apply_lending(&conns, a->cookie, LENDING_LENT, NOW + 3, NOW + 5);
 	assert_int_equal(a->lent_ns, NOW);
-	conns_apply_lending(&conns, a->cookie, LENDING_FREE, NOW + 6);
+	assert_int_equal(a->lending_ns, NOW + 3);
+	conns_apply_lending(&conns, a->cookie, LENDING_FREE, NOW + 6, NOW + 6);
 	assert_int_equal(a->lent_ns, 0);
-	conns_apply_lending(&conns, a->cookie, LENDING_LENT, NOW + 7);
+	conns_apply_lending(&conns, a->cookie, LENDING_LENT, NOW + 7, NOW + 7);
 	assert_int_equal(a->lent_ns, NOW + 7);
-	conns_apply_lending(&conns, 12345, LENDING_LENT, NOW);	/* nobody */
+	conns_apply_lending(&conns, 12345, LENDING_LENT, NOW, NOW);	/* nobody */
+}
+
+/* Words on the rest of the process are no news of what cannot be told. */
+static void that_one_is_lent_is_believed_for_three_seconds(void **state)
+{
+	struct conn *a = add_conn(5432, "shop"), *b = add_conn(5432, "shop");
+
+	(void)state;
+	add_free(add_handle(2), a);
+	add_free(add_handle(1), add_conn(5432, "other"));
+	match_run(&m);
+	match_apply(&m, &conns, NOW);
+	assert_int_equal(a->lending, LENDING_FREE);
+	assert_int_equal(b->lending, LENDING_LENT);
+	assert_int_equal(b->lent_ns, NOW);
+	/* One more, beside the pool: which of the two is the pool's? */
+	add_conn(5432, "shop");
+	for (uint64_t s = 1; s < 3; s++) {
+		match_run(&m);
+		assert_int_equal(lending[1], LENDING_UNKNOWN);
+		match_apply(&m, &conns, NOW + s * NS_PER_S);
+		assert_int_equal(b->lending, LENDING_LENT);
+		assert_int_equal(b->lent_ns, NOW);
+	}
+	match_run(&m);
+	assert_int_equal(m.word_count, 1);	/* on the other */
+	match_apply(&m, &conns, NOW + 3 * NS_PER_S);
+	assert_int_equal(b->lending, LENDING_UNKNOWN);
+	assert_int_equal(b->lent_ns, 0);
+	assert_int_equal(a->lending, LENDING_FREE);	/* each has a time of its own */
+	/* Known again, it is lent since then. */
+	m.count--;
+	m.read_ns = NOW + 4 * NS_PER_S - 1;
+	match_run(&m);
+	match_apply(&m, &conns, NOW + 4 * NS_PER_S);
+	assert_int_equal(b->lending, LENDING_LENT);
+	assert_int_equal(b->lent_ns, NOW + 4 * NS_PER_S);
+	assert_int_equal(b->lending_ns, m.read_ns);
+}
+
+/* It may have come back since it was read. */
+static void held_is_what_was_lent_for_the_grace_when_it_was_read(void **state)
+{
+	struct conn *c = add_conn(5432, "shop");
+	const struct detector_setting *set;
+	struct detect_conf conf;
+	struct symptom s = { 0 };
+	const struct pool *p;
+
+	(void)state;
+	assert_int_equal(detect_conf_init(&conf), 0);
+	set = detect_conf_find(&conf, "held");
+	assert_int_equal(set->base.grace_ns, 60 * NS_PER_S);
+	levels_update(&levels, &conns, NOW);
+	p = levels_of(&levels, c);
+#define HELD(seconds) \
+	set->detector->check(c, p, &set->base, set->own, NOW + (seconds) * NS_PER_S, &s)
+#define LEND(seconds) \
+	conns_apply_lending(&conns, c->cookie, LENDING_LENT, NOW + (seconds) * NS_PER_S, \
+			    NOW + (seconds) * NS_PER_S)
+	LEND(0);
+	LEND(59);
+	assert_false(HELD(62));
+	LEND(60);
+	assert_true(HELD(62));
+	conns_apply_lending(&conns, c->cookie, LENDING_FREE, NOW + 63 * NS_PER_S, NOW + 63 * NS_PER_S);
+	assert_false(HELD(63));
+	LEND(64);
+	assert_false(HELD(125));
+	LEND(124);
+	assert_true(HELD(125));
+	detect_conf_done(&conf);
 }
 
 int main(void)
@@ -325,6 +399,8 @@ int main(void)
 		TEST(other_sockets_do_not_count),
 		TEST(levels_count_by_the_word),
 		TEST(lent_since_the_first_reading),
+		TEST(that_one_is_lent_is_believed_for_three_seconds),
+		TEST(held_is_what_was_lent_for_the_grace_when_it_was_read),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -110,7 +110,7 @@ static size_t run_and_ask(struct symbols *sy)
 	s = snapshot_of(p.pid, SYS_pause);
 	n = ask(sy, p.pid, &s, &ns);
 	program_end(&p);
-	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+	expect_no_child();
 	assert_string_equal(frames[0].module, "stop");
 	return n;
 }
@@ -316,7 +316,7 @@ static void survives_readers(void **state)
 		(void)ask(sy, getpid(), &s, &ns);
 		assert_int_equal(ns >= 3 * NS_PER_S, !strcmp(scripts[i], scripts[5]));
 		assert_string_equal(frames[0].function, "");
-		assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+		expect_no_child();
 		symbols_free(sy);
 	}
 }

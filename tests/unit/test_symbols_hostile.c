@@ -23,6 +23,20 @@
 #define IN_TIME_NS (4 * NS_PER_S)
 #define AT_ONCE_NS (NS_PER_S / 2)
 
+/*
+ * Whether it took less than it may, on a machine that has nothing else to do; on one that
+ * has, what twenty empty programs take there is added.
+ */
+static bool took_less(uint64_t ns, uint64_t limit_ns)
+{
+	uint64_t start_ns = clock_now_ns();
+
+	if (ns < limit_ns)
+		return true;
+	sh("true");
+	return ns < limit_ns + 20 * (clock_now_ns() - start_ns);
+}
+
 static struct symbols *new_symbols(const char *reader)
 {
 	struct symbols *s = NULL;
@@ -49,8 +63,7 @@ static struct frame ask(struct symbols *s, const char *path, uint64_t at, uint64
 	assert_string_equal(f[0].module, name);
 	assert_non_null(memchr(f[0].function, '\0', sizeof(f[0].function)));
 	assert_non_null(memchr(f[0].file, '\0', sizeof(f[0].file)));
-	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
-	assert_int_equal(errno, ECHILD);
+	expect_no_child();
 	return f[0];
 }
 
@@ -108,7 +121,7 @@ static void survives_files_cut_short(void **state)
 	assert_string_equal(f.function, "gadget");
 	for (size_t size = 0; size < sample.size; size += size < 128 ? 8 : sample.size / 60) {
 		f = ask_about(s, &sample, size, &ns);
-		assert_true(ns < IN_TIME_NS);
+		assert_true(took_less(ns, IN_TIME_NS));
 		named += f.function[0] != '\0';
 		assert_true(!f.function[0] || !strcmp(f.function, "gadget"));
 	}
@@ -135,7 +148,7 @@ static void survives_absurd_headers(void **state)
 		bent = sample;
 		memcpy(bent.bytes + word, &absurd[i % ARRAY_SIZE(absurd)], i < 8 ? 4 : 8);
 		(void)ask_about(s, &bent, bent.size, &ns);
-		assert_true(ns < IN_TIME_NS);
+		assert_true(took_less(ns, IN_TIME_NS));
 	}
 	symbols_free(s);
 }
@@ -156,7 +169,7 @@ static void survives_noise(void **state)
 			bent.bytes[0x3000 + noise % (bent.size - 0x3000)] = (uint8_t)(noise >> 16);
 		}
 		(void)ask_about(s, &bent, bent.size, &ns);
-		assert_true(ns < IN_TIME_NS);
+		assert_true(took_less(ns, IN_TIME_NS));
 	}
 	symbols_free(s);
 }
@@ -196,10 +209,10 @@ static void survives_a_bomb(void **state)
 	assert_non_null(at);
 	assert_int_equal(fscanf(at, "%" SCNx64, &offset), 1);
 	f = ask(s, path, offset, &ns);
-	assert_true(ns < IN_TIME_NS);
+	assert_true(took_less(ns, IN_TIME_NS));
 	assert_true(f.offset > 0);
 	(void)ask(s, path, offset, &ns);
-	assert_true(ns < AT_ONCE_NS);
+	assert_true(took_less(ns, AT_ONCE_NS));
 	symbols_free(s);
 }
 
@@ -228,7 +241,7 @@ static void survives_a_claim_of_size(void **state)
 	if (!bent)
 		skip();
 	f = ask_about(s, &sample, sample.size, &ns);
-	assert_true(ns < IN_TIME_NS);
+	assert_true(took_less(ns, IN_TIME_NS));
 	assert_true(!f.function[0] || !strcmp(f.function, "gadget"));
 	symbols_free(s);
 }
@@ -261,7 +274,7 @@ static void ends_a_reader_that_hangs(void **state)
 	make_sample(d, "");
 	(void)snprintf(text, sizeof(text), script, d->path);
 	f = ask_by(d, text, &ns);
-	assert_true(ns >= 3 * NS_PER_S && ns < IN_TIME_NS);
+	assert_true(ns >= 3 * NS_PER_S && took_less(ns, IN_TIME_NS));
 	assert_string_equal(f.function, "");
 	assert_int_equal(f.offset, sample.at);
 	/* By its number: there is none of that number any more. */
@@ -283,7 +296,7 @@ static void doubts_what_a_reader_says(void **state)
 	make_sample(*state, "");
 	for (size_t i = 0; i < ARRAY_SIZE(scripts); i++) {
 		f = ask_by(*state, scripts[i], &ns);
-		assert_true(ns < 2 * NS_PER_S);
+		assert_true(took_less(ns, 2 * NS_PER_S));
 		assert_string_equal(f.function, "");
 		assert_int_equal(f.offset, sample.at);
 	}
@@ -297,7 +310,7 @@ static void does_without_a_reader(void **state)
 
 	make_sample(*state, "");
 	f = ask(s, sample.path, sample.at, &ns);
-	assert_true(ns < AT_ONCE_NS);
+	assert_true(took_less(ns, AT_ONCE_NS));
 	assert_string_equal(f.function, "");
 	assert_int_equal(f.offset, sample.at);
 	symbols_free(s);
@@ -324,8 +337,8 @@ static void bounds_its_readers(void **state)
 	assert_string_equal(lookup_language(l[4]), "");
 	for (size_t i = 0; i < ARRAY_SIZE(l); i++)
 		lookup_free(l[i]);
-	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
-	assert_true(clock_now_ns() - start_ns < AT_ONCE_NS * 2);
+	assert_true(took_less(clock_now_ns() - start_ns, AT_ONCE_NS * 2));
+	expect_no_child();
 	symbols_free(s);
 }
 

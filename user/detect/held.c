@@ -57,13 +57,16 @@ static bool is_idle(const struct conn *c)
 	       !c->view.unacked;
 }
 
-/* Lent a moment ago, it may have lain in its pool for hours before. */
+/*
+ * Lent a moment ago, it may have lain in its pool for hours before; and what was read a
+ * moment ago says nothing of now: all of the time is that before the latest reading began.
+ */
 static bool is_lent(const struct conn *c, uint64_t grace_ns, uint64_t now_ns, struct symptom *ret)
 {
 	double quiet_s = ns_to_s(conn_quiet_ns(c, now_ns));
 
-	if (c->lending != LENDING_LENT || conn_quiet_ns(c, now_ns) < grace_ns ||
-	    elapsed_ns(c->lent_ns, now_ns) < grace_ns)
+	if (c->lending != LENDING_LENT || conn_quiet_ns(c, c->lending_ns) < grace_ns ||
+	    elapsed_ns(c->lent_ns, c->lending_ns) < grace_ns)
 		return false;
 	if (c->lent_ns > c->last_ns)
 		ret->since_ns = c->lent_ns;

@@ -80,6 +80,8 @@ void engine_check_suspect(const struct engine *e, struct finding *f)
 	/* Its silence may be no fault of its: it stays a suspect until that is known. */
 	if (f->conn.pid && pauses_is_stopped(f->conn.pid, f->conn.start_ticks))
 		return;
+	if (e->pauses && pauses_is_undecided(e->pauses, &f->conn, e->now_ns))
+		return;
 	r = ask_socket(e, &f->conn, &facts);
 	f->checked = !r && finding_is_borne_out(f, &facts);
 	f->denied = !f->checked;

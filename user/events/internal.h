@@ -37,7 +37,7 @@ struct events {
 	struct probes *ordered;		/* what the attacher is at, and since when */
 	uint64_t ordered_ns;
 	bool putting, called_slow;
-	bool has_cast, has_dynptr;	/* cfg_* of the same names (bpf/sent.bpf.h) */
+	bool has_cast, has_dynptr, has_bytes;	/* cfg_* of the same names (bpf/sent.bpf.h) */
 	bool testing, proved;		/* the self-test runs, and what it found */
 	struct event_fact facts[EVENT_FACTS];
 	size_t fact_count;

@@ -106,6 +106,7 @@ static struct plimsoll_bpf *open_sized(const struct events *e, const struct even
 	bpf->rodata->cfg_tick_ns = tick_ns();
 	bpf->rodata->cfg_cast = e->has_cast;
 	bpf->rodata->cfg_dynptr = e->has_dynptr;
+	bpf->rodata->cfg_bytes = e->has_bytes;
 	(void)bpf_map__set_max_entries(bpf->maps.slots, opt->slots);
 	(void)bpf_map__set_max_entries(bpf->maps.socks, opt->slots);
 	(void)bpf_map__set_max_entries(bpf->maps.free_slots, opt->slots);
@@ -237,8 +238,13 @@ static int load_best(struct events *e, const struct events_options *opt, unsigne
 
 	e->has_cast = events_kernel_has("bpf_rdonly_cast");
 	e->has_dynptr = events_kernel_has("bpf_dynptr_from_skb");
+	e->has_bytes = e->has_cast && events_kernel_has("bpf_strcmp");	/* came with it */
 	e->has_multi = events_kernel_has(MULTI);
 	r = try_load(e, opt, all, &e->bpf);
+	if (is_refused(r) && e->has_bytes && !takes(e, opt, ON_SEGMENT)) {
+		e->has_bytes = false;
+		r = try_load(e, opt, all, &e->bpf);
+	}
 	if (is_refused(r) && e->has_dynptr && !takes(e, opt, ON_SEGMENT)) {
 		e->has_dynptr = false;	/* it may be for other programs only */
 		r = try_load(e, opt, all, &e->bpf);

@@ -81,6 +81,7 @@ void events_selftest(struct events *e)
 	if (!r)
 		(void)events_drain(e);
 	e->testing = false;
+	e->bpf->data_shared->shared.proved = e->proved;
 	events_fact(e, "user, database, requests", "retransmit queue",
 		    e->proved ? NULL
 		    : r	      ? "the self-test could not use the loopback"

@@ -308,3 +308,15 @@ void match_run(struct match *m)
 	lend_members(m);
 	mark_outsiders(m);
 }
+
+void match_apply(const struct match *m, struct conns *t, uint64_t now_ns)
+{
+	for (uint32_t i = 0; i < m->count; i++) {
+		const struct conn *c = m->of_process[i];
+
+		if (m->lending[i] == LENDING_UNKNOWN &&
+		    elapsed_ns(c->lending_ns, now_ns) < MATCH_VALID_NS)
+			continue;
+		conns_apply_lending(t, c->cookie, (enum lending)m->lending[i], m->read_ns, now_ns);
+	}
+}

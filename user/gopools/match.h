@@ -9,10 +9,12 @@
 
 #include "gopools/handle.h"
 #include "level.h"
+#include "lib/clock.h"
 
 #define MATCH_POOLS_MAX	  16 /* of one process */
 #define MATCH_HANDLES_MAX 64
 #define MATCH_OUTSIDER	  255 /* of a connection: in no handle, as was proved once */
+#define MATCH_VALID_NS	  (3 * NS_PER_S) /* what was agreed on, while it cannot be read anew */
 
 /* Where the connections of a handle go, once one of them was seen. */
 struct home {
@@ -51,5 +53,11 @@ struct match {
 
 /* Fills in what is found, members too; changes no connection. */
 void match_run(struct match *m);
+
+/*
+ * Says of the connections whether they are lent.  What is not known now is what was known
+ * last, for a while: the program goes on while it is read.
+ */
+void match_apply(const struct match *m, struct conns *t, uint64_t now_ns);
 
 #endif

@@ -55,7 +55,6 @@ struct gopools {
 	struct conn **of_process; /* work space of one match */
 	uint8_t *lending, *member_of;
 	struct member *members; /* by slot */
-	uint64_t *lending_ns;	/* by slot: when it was last known whether it is lent */
 	uint64_t round_ns, look_ns;
 	uint64_t opened; /* connections ever seen, at the last look */
 	bool searching;	 /* what is under way, if anything, is no round */

@@ -5,13 +5,14 @@ usage: held.py FILE DIRECTORY SECONDS
 
 Maps FILE as its code, then touches a page of a file that it serves itself, by FUSE, in a
 mount namespace of its own, on DIRECTORY.  The first two readings fail, so that the kernel
-tries once more and keeps the map locked (for reading); that one is answered after
-SECONDS.  Says "held", then "over".
+tries once more and keeps the map locked (for reading); that one is answered when a line
+comes in, or after SECONDS.  Says "held", then "over".
 """
 
 import ctypes
 import mmap
 import os
+import select
 import signal
 import struct
 import sys
@@ -42,7 +43,11 @@ class Server:
             self.answer(request, EIO)
             return
         print("held", flush=True)
-        threading.Timer(self.seconds, self.answer, (request, 0, bytes(PAGE))).start()
+        threading.Thread(target=self.let_go, args=(request,)).start()
+
+    def let_go(self, request):
+        select.select([sys.stdin], [], [], self.seconds)
+        self.answer(request, 0, bytes(PAGE))
 
     def serve_one(self):
         _, what, request, inode = struct.unpack_from("<IIQQ", os.read(self.fuse, 1 << 18))

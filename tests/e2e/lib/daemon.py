@@ -7,7 +7,7 @@ import signal
 import subprocess
 import tempfile
 
-from . import tap
+from . import proc, tap
 
 DEFUSE = """
 mode: fix
@@ -95,15 +95,7 @@ class Daemon:
 
     def hears_unix(self):
         """Whether it listens to what any socket receives, which costs all of them."""
-        links = f"/proc/{self.pid}/fdinfo"
-        for name in os.listdir(links):
-            try:
-                with open(os.path.join(links, name)) as f:
-                    if "sock_recv_length" in f.read():
-                        return True
-            except FileNotFoundError:
-                pass
-        return False
+        return any("sock_recv_length" in text for text in proc.fdinfo(self.pid))
 
     def cli(self, *args, **more):
         return cli(*args, run=self.run, **more)
