@@ -154,8 +154,8 @@ CLIENT_LIB := -lpq
 # Applications for the end-to-end tests, and what measures; none of our code in the
 # former, so they are built without our flags.
 clients: $(CLIENTS:%.c=$(B)/%) $(addprefix $(B)/tests/e2e/clients/,leak_mariadb_static leak_go \
-	pool_go pool_go_stripped pool_go_pie truth_go LeakJdbc.class TruthHikari.class \
-	node/node_modules/mysql2)
+	leak_go_static pool_go pool_go_stripped pool_go_pie truth_go LeakJdbc.class \
+	TruthHikari.class node/node_modules/mysql2)
 CLIENT_HEADERS := $(wildcard tests/e2e/clients/*.h)
 $(B)/tests/e2e/clients/%: tests/e2e/clients/%.c $(CLIENT_HEADERS) | $(B)/.setup
 	$(call say,CC,$@)
@@ -182,6 +182,13 @@ $(GO_CLIENTS): $(B)/%: %/main.go | $(B)/.setup
 	$(call say,GO,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(GO) go build -o $@ $<
+
+# As images made from nothing have it: C's library is in it, and with it the thread's own memory.
+$(B)/tests/e2e/clients/leak_go_static: tests/e2e/clients/leak_go/main.go | $(B)/.setup
+	$(call say,GO,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(GO) CGO_ENABLED=1 go build -tags netgo,osusergo \
+		-ldflags='-linkmode external -extldflags -static' -o $@ $<
 
 # The same as it may be shipped: without symbols, and at no fixed address.
 $(B)/tests/e2e/clients/pool_go_stripped: GOBUILD := -ldflags="-s -w"

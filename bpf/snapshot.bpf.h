@@ -57,10 +57,23 @@ static __always_inline void take_registers(struct stack_snapshot *kept, struct t
 #endif
 }
 
+#ifdef __TARGET_ARCH_x86
+/* A g begins with the bounds of its goroutine's stack: whoever runs elsewhere is not this one. */
+static __always_inline bool take_goid(struct stack_snapshot *kept, __u64 g)
+{
+	__u64 bounds[2];
+
+	return g && !bpf_probe_read_user(bounds, sizeof(bounds), (void *)g) &&
+	       bounds[0] < kept->sp && kept->sp <= bounds[1] &&
+	       !bpf_probe_read_user(kept->goroutine, sizeof(kept->goroutine), (void *)(g + GOID_AT));
+}
+#endif
+
 /*
- * Go keeps its g in thread-local storage, right below the base.  In another language
- * that is any word, and following it may be a fault, which costs a microsecond: it is
- * not tried again where it led to nothing.
+ * Go keeps its g in thread-local storage, right below the base unless C was linked in
+ * statically, and since 1.17 in a register as well.  In another language both are any words,
+ * and following them may be a fault, which costs a microsecond: it is not tried again
+ * where it led to nothing.
  */
 static __always_inline void take_goroutine(struct stack_snapshot *kept, struct task_struct *task,
 					   bool again)
@@ -71,8 +84,9 @@ static __always_inline void take_goroutine(struct stack_snapshot *kept, struct t
 	if (again && !kept->goroutine[0] && !kept->goroutine[1])
 		return;
 	kept->goroutine[0] = kept->goroutine[1] = 0;
-	if (!bpf_probe_read_user(&g, sizeof(g), (void *)(task->thread.fsbase - 8)) && g)
-		bpf_probe_read_user(kept->goroutine, sizeof(kept->goroutine), (void *)(g + GOID_AT));
+	if (bpf_probe_read_user(&g, sizeof(g), (void *)(task->thread.fsbase - 8)) ||
+	    !take_goid(kept, g))
+		(void)take_goid(kept, kept->r14);
 #endif
 }
 

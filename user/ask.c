@@ -12,6 +12,8 @@
 #include "ask/question.h"
 #include "lib/clock.h"
 
+#define ROWS_IN_PIECE 256	/* some 200 KiB of text, made in some 20 ms */
+
 bool ask_may_see(const struct inquiry *q, uid_t uid)
 {
 	return q->who->role != ROLE_OWN || q->who->uid == uid;
@@ -128,24 +130,50 @@ json_t *ask_notice(enum notice what, const void *record, uint64_t now_ns)
 	return o;
 }
 
-enum exit_code ask(struct engine *e, const struct caller *who, const char *method, json_t *params,
-		   json_t **ret)
+static enum exit_code put(struct inquiry *q, const char *method, json_t *params, json_t **ret)
 {
 	const struct question *found = find_question(method);
-	struct inquiry q = { .e = e, .who = who, .now_ns = clock_now_ns() };
 	enum exit_code code;
 
 	if (!found)
 		return ask_fail(ret, EXIT_USAGE, "unknown method '%.40s'", method);
 	if (params && !json_is_null(params) && !json_is_object(params))
 		return ask_fail(ret, EXIT_USAGE, "parameters must be an object");
-	if (!(found->roles & MAY(who->role)))
-		return ask_fail(ret, EXIT_PERMISSION, "uid %u may not do that", (unsigned int)who->uid);
-	q.params = json_is_object(params) ? json_incref(params) : json_object();
-	if (!q.params)
+	if (!(found->roles & MAY(q->who->role)))
+		return ask_fail(ret, EXIT_PERMISSION, "uid %u may not do that",
+				(unsigned int)q->who->uid);
+	q->params = json_is_object(params) ? json_incref(params) : json_object();
+	if (!q->params)
 		return ask_fail(ret, EXIT_FAIL, "out of memory");
-	refresh(e, q.now_ns);
-	code = found->answer(&q, ret);
-	json_decref(q.params);
+	if (!q->from)
+		refresh(q->e, q->now_ns);
+	code = found->answer(q, ret);
+	json_decref(q->params);
 	return code;
+}
+
+bool ask_is_full(const struct inquiry *q, const json_t *rows, size_t place)
+{
+	if (json_array_size(rows) < q->most)
+		return false;
+	*q->next = place;
+	return true;
+}
+
+enum exit_code ask_piece(struct engine *e, const struct caller *who, const char *method,
+			 json_t *params, size_t *place, json_t **ret)
+{
+	struct inquiry q = { .e = e, .who = who, .now_ns = clock_now_ns(), .from = *place,
+			     .most = ROWS_IN_PIECE, .next = place };
+
+	*place = 0;
+	return put(&q, method, params, ret);
+}
+
+enum exit_code ask(struct engine *e, const struct caller *who, const char *method, json_t *params,
+		   json_t **ret)
+{
+	struct inquiry q = { .e = e, .who = who, .now_ns = clock_now_ns(), .most = SIZE_MAX };
+
+	return put(&q, method, params, ret);
 }

@@ -41,6 +41,13 @@ enum exit_code {
 enum exit_code ask(struct engine *e, const struct caller *who, const char *method, json_t *params,
 		   json_t **ret);
 
+/*
+ * The same a piece at a time, where an answer may have thousands of rows: those from *place on
+ * (0 at first), each piece as things are then.  *place: where to go on, 0 after the last.
+ */
+enum exit_code ask_piece(struct engine *e, const struct caller *who, const char *method,
+			 json_t *params, size_t *place, json_t **ret);
+
 bool ask_knows(const char *method);
 
 /* What engine_open() and its like returned, as an exit code. */

@@ -141,11 +141,10 @@ static json_t *info_reply(void)
 			 "org.varlink.service", CONTROL_INTERFACE);
 }
 
-static json_t *ask_reply(struct control *c, const struct client *cl, const char *method,
-			 json_t *params)
+static json_t *ask_reply(struct control *c, struct client *cl, const char *method, json_t *params)
 {
 	json_t *doc = NULL;
-	enum exit_code code = ask(c->e, &cl->who, method, params, &doc);
+	enum exit_code code = ask_piece(c->e, &cl->who, method, params, &cl->place, &doc);
 
 	if (code != EXIT_OK || !doc)
 		return error_reply(error_name(code), code == EXIT_OK ? EXIT_FAIL : code, doc);
@@ -200,6 +199,7 @@ void control_request(struct control *c, struct client *cl, json_t *request, json
 	if (is_true(request, "oneway")) {
 		json_decref(answer);
 		answer = NULL;
+		cl->place = 0;
 	} else if (!answer && !cl->watching) {
 		answer = error_reply(CONTROL_INTERFACE ".Failed", EXIT_FAIL, NULL);
 	}

@@ -9,7 +9,8 @@ from lib.mariadb import MariaDB
 from lib.postgres import Postgres
 from lib.tap import same, true
 
-SOURCE = {"libpq": "leak_libpq.c", "lib/pq": "main.go", "pgx": "main.go",
+GO = ("lib/pq", "pgx", "lib/pq static")
+SOURCE = {"libpq": "leak_libpq.c", **dict.fromkeys(GO, "main.go"),
           "psycopg2": "leak_psycopg2.py"}
 shared, shared_my = server.Shared(Postgres), server.Shared(MariaDB)
 
@@ -40,7 +41,7 @@ def named(b, driver):
         true(own[0]["function"] and own[0]["line"], f"function and line: {own[0]}")
     drivers = [frame["module"] or "" for frame in f["stack"][:f["stack"].index(own[0])]]
     true(drivers, "the driver's frames are shown as well")
-    if driver in ("lib/pq", "pgx"):
+    if driver in GO:
         true(f["goroutine"] and 0 < int(f["goroutine"]) < 10000, f"goroutine {f['goroutine']}")
     else:
         same(f["goroutine"], None, "goroutine of a program without any")

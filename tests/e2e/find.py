@@ -154,5 +154,4 @@ def reordered(b):
     for app in apps:
         d.wait_activity(app.pid, "idle", "known again", app.backend())
 
-
 tap.main(shared)

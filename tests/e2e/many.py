@@ -16,12 +16,13 @@ def burst(b):
     tap.wait_for(named, 5, "user, database and number of connections")
 
 
-def resident_kib(pid):
+def peak_kib(pid):
+    """The most that was ever resident."""
     with open(f"/proc/{pid}/status") as f:
-        return int(f.read().split("VmRSS:")[1].split()[0])
+        return int(f.read().split("VmHWM:")[1].split()[0])
 
 
-@tap.test("10,000 connections of 200 processes, with all evidence, fit into 64 MiB", limit=120)
+@tap.test("10,000 connections of 200 processes, with all evidence, fit into 64 MiB, also while listed", limit=120)
 def memory(b):
     d = daemon.Daemon(b, "evidence: all\n" + daemon.config_observe("60s"))
     for _ in range(200):
@@ -37,9 +38,10 @@ def memory(b):
     true(any(f["function"] == "main" for o in shown for f in o["connect_stack"] or ()),
          "who connected")
     true(d.ask("status")[0]["counters"]["connect_lost"] > 0, "what had no room is counted")
-    kib = resident_kib(d.pid)
-    b.note(f"{kib} KiB resident")
-    true(kib <= 64 * 1024, f"{kib} KiB resident")
+    # It was asked for all of them, too.
+    kib = peak_kib(d.pid)
+    b.note(f"{kib} KiB resident at the most")
+    true(kib <= 64 * 1024, f"{kib} KiB resident at the most")
 
 
 tap.main()

@@ -25,6 +25,7 @@ struct draw {
 	bool escapes;  /* a backslash is special in '..', and in MySQL's ".." */
 	bool ansi;     /* MySQL: ".." is a name */
 	bool gbk;      /* the client's character set has 0x815c for a character */
+	bool hp8;      /* it has 0xff for a space, and `--` and a space begin a comment */
 	bool doubtful; /* something was drawn that may be read in two ways */
 	size_t len;
 	char text[8192];
@@ -162,7 +163,9 @@ static inline void add_comment(struct draw *d)
 		add(d, " */");
 		return;
 	case 1:
-		add(d, PICK(d, "-- ", "--\t", "-- '", "-- \"", "-- /*", "-- $$"));
+		d->doubtful |= d->hp8;
+		add(d, d->hp8 ? "--\xff'"
+			      : PICK(d, "-- ", "--\t", "-- '", "-- \"", "-- /*", "-- $$"));
 		add_canary(d);
 		add(d, PICK(d, "\n", "\r\n"));
 		return;
@@ -205,12 +208,27 @@ static inline void add_string(struct draw *d)
 		prefix = PICK(d, "", "", "E", "e", "U&", "u&", "N", "n", "date ", "json");
 		add_quoted(d, prefix, '\'',
 			   d->escapes ? *prefix != 'U' && *prefix != 'u' : (*prefix | 0x20) == 'e');
+		if ((*prefix == 'U' || *prefix == 'u') && roll(d, 2))
+			add(d, PICK(d, " uescape '!'", "UESCAPE'q'", "\nuescape\n'Z'"));
 		return;
 	}
-	prefix = PICK(d, "", "", "N", "n", "_utf8mb4", "_binary ", "_latin1", "date ", "@");
+	prefix = PICK(d, "", "", "N", "n", "_utf8mb4", "_binary ", "_latin1", "date ", "@", "{d ");
 	add_quoted(d, prefix,
 		   *prefix == 'N' || *prefix == 'n' || d->ansi || roll(d, 2) ? '\'' : '"',
 		   d->escapes);
+}
+
+/* What goes on behind a line's end goes on as it began: E'' too. */
+static inline void add_continued(struct draw *d)
+{
+	const char *prefix = d->dialect == SQL_POSTGRESQL ? PICK(d, "", "E", "e") : "";
+	bool escapes = d->escapes || *prefix;
+
+	for (uint32_t n = 1 + roll(d, 2); n; n--, prefix = "") {
+		add_quoted(d, prefix, '\'', escapes);
+		add(d, PICK(d, "\n", " \n ", " -- q\n", "\r\n\t"));
+	}
+	add_quoted(d, "", '\'', escapes);
 }
 
 static inline void add_literal(struct draw *d)
@@ -220,6 +238,8 @@ static inline void add_literal(struct draw *d)
 		add_number(d);
 		return;
 	case 1:
+		if (d->dialect == SQL_MYSQL)
+			add(d, PICK(d, "", "", "_utf8mb4 ", "_binary"));
 		add(d, PICK(d, "x'", "X'", "b'", "B'"));
 		add_digits(d);
 		add(d, "'");
@@ -231,9 +251,7 @@ static inline void add_literal(struct draw *d)
 		}
 		break;
 	case 3:
-		add_quoted(d, "", '\'', d->escapes);
-		add(d, PICK(d, "\n", " \n ", " -- q\n"));
-		add_quoted(d, "", '\'', d->escapes);
+		add_continued(d);
 		return;
 	default:
 		break;
@@ -249,7 +267,8 @@ static inline void add_name(struct draw *d)
 		       : d->ansi ? PICK(d, "\"it's\"", "\"a\\\"", "\"a`b\"")
 				 : "b");
 	else
-		add(d, PICK(d, "a", "t.b", "\"c\"", "\"it's\"", "\"a\\\"", "u", "e", "n", "b$a$b"));
+		add(d, PICK(d, "a", "t.b", "\"c\"", "\"it's\"", "\"a\\\"", "u", "e", "n", "b$a$b",
+			    "U&\"it's\"", "u&\"a\\0061\""));
 	d->doubtful |= d->ansi;
 }
 
@@ -269,6 +288,13 @@ static inline void add_where(struct draw *d)
 	for (uint32_t n = roll(d, 3); n; n--) {
 		add_gap(d);
 		add(d, PICK(d, "where ", "and ", "or not "));
+		if (roll(d, 16) == 0) {
+			/* With nothing between a name and what is said of it. */
+			add_quoted(d, d->dialect == SQL_MYSQL ? PICK(d, "a", "`c`", "1", "a1")
+							      : PICK(d, "a", "t.a", "$1", "1"),
+				   '\'', d->escapes);
+			continue;
+		}
 		add_name(d);
 		if (roll(d, 3) == 0) {
 			add(d, " in ");
@@ -344,6 +370,7 @@ static inline void draw(struct draw *d, enum sql_dialect dialect, uint64_t seed)
 	d->escapes = roll(d, 2);
 	d->ansi = dialect == SQL_MYSQL && roll(d, 4) == 0;
 	d->gbk = roll(d, 8) == 0;
+	d->hp8 = dialect == SQL_MYSQL && roll(d, 16) == 0;
 	d->doubtful = d->gbk;
 	d->len = 0;
 	if (roll(d, 8) == 0)
@@ -353,6 +380,8 @@ static inline void draw(struct draw *d, enum sql_dialect dialect, uint64_t seed)
 		add(d, "; ");
 		add_statement(d);
 	}
+	if (roll(d, 16) == 0)
+		add(d, "\n-- it's q");
 }
 
 #endif

@@ -4,14 +4,13 @@
 #define PLIMSOLL_STACK_KIT_H
 
 #include <dirent.h>
-#include <poll.h>
 #include <sys/ptrace.h>
 #include <sys/uio.h>
 #include <sys/user.h>
 
 #include "lib/clock.h"
-#include "lib/symbols.h"
 #include "program_kit.h"
+#include "resolve_kit.h"
 
 struct snapshot {
 	struct registers registers;
@@ -89,11 +88,7 @@ static inline size_t follow(struct symbols *sy, pid_t pid, const struct snapshot
 
 	assert_int_equal(
 		symbols_start_stack(sy, (uint32_t)pid, &s->registers, s->bytes, s->len, &l), 0);
-	while (!lookup_step(l)) {
-		struct pollfd p = { .fd = lookup_fd(l), .events = POLLIN };
-
-		(void)poll(&p, 1, 100);
-	}
+	await_reader(l);
 	found = lookup_frames(l, &n);
 	memcpy(frames, found, n * sizeof(*found));
 	lookup_free(l);
@@ -107,10 +102,8 @@ static inline void expect_chain(const struct frame *f, size_t n, const char *con
 	size_t used = 0;
 
 	for (size_t i = 0; i < n && used < sizeof(all) - 400; i++) {
-		char text[400];
-
-		frame_text(&f[i], text, sizeof(text));
-		used += (size_t)snprintf(all + used, sizeof(all) - used, "  %s\n", text);
+		used += (size_t)snprintf(all + used, sizeof(all) - used, "  %.120s (%.120s)\n",
+					 f[i].function, f[i].module);
 		if (*chain && !strncmp(f[i].function, *chain, strlen(*chain)))
 			chain++;
 	}

@@ -38,9 +38,10 @@ static bool leaks(const char *out)
 static void give_up(const struct draw *d, uint64_t seed, size_t len, bool cut, const char *out,
 		    const char *why)
 {
-	char clean[sizeof(d->text) * 4];
+	char clean[sizeof(d->text) * 4], text[sizeof(d->text)] = "";
 
-	text_copy_field(clean, sizeof(clean), d->text, len);
+	memcpy(text, d->text, len);
+	text_escape(text, clean, sizeof(clean));
 	fail_msg("%s: dialect %d, seed %" PRIu64 ", %zu bytes%s\n  in  %s\n  out %s", why,
 		 d->dialect, seed, len, cut ? ", cut" : "", clean, out);
 }

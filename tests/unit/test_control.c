@@ -308,6 +308,49 @@ static void waits_for_slow_readers(void **state)
 	world_close(&w);
 }
 
+#define PIECE 256 /* rows */
+
+static void hears_conns(const struct world *w, struct peer *p, size_t rows)
+{
+	SAY(w, p, CONNS);
+	hears_document(w, p, "conns", rows);
+	hears_nothing(w, p);
+}
+
+/* A long answer is made a piece at a time, and others are answered in between. */
+static void answers_in_pieces(void **state)
+{
+	static const size_t counts[] = { 1, PIECE - 1, PIECE, PIECE + 1, 2 * PIECE, 1000 };
+	const struct slot over = {};
+	struct peer *slow, *quick;
+	struct world w;
+	uint32_t made = 0;
+
+	(void)state;
+	world_open(&w);
+	slow = join(&w, ROLE_ALL, 0);
+	quick = join(&w, ROLE_ALL, 0);
+	for (size_t i = 0; i < ARRAY_SIZE(counts); i++) {
+		while (made < counts[i])
+			(void)fixture_conn(&w.e, made++, 1000, 'I');
+		hears_conns(&w, slow, counts[i]);
+	}
+	/* The last of them end while the answer to one who reads nothing is under way. */
+	SAY(&w, slow, CONNS "\0" CONNS);
+	for (uint32_t i = PIECE * 3; i < made; i++)
+		assert_null(conns_apply_slot(&w.e.conns, i, &over));
+	hears_conns(&w, quick, PIECE * 3);
+	hears_document(&w, slow, "conns", PIECE * 3);
+	hears_document(&w, slow, "conns", PIECE * 3);
+	/* Who goes in the middle of it takes nobody along. */
+	SAY(&w, slow, CONNS);
+	leave(slow);
+	pump(&w);
+	hears_conns(&w, quick, PIECE * 3);
+	leave(quick);
+	world_close(&w);
+}
+
 static const struct finding *some_finding(struct world *w, uint32_t uid)
 {
 	(void)fixture_conn(&w->e, 0, uid, 'T');
@@ -495,6 +538,7 @@ int main(void)
 		cmocka_unit_test(keeps_those_who_err),
 		cmocka_unit_test(grants_by_role),
 		cmocka_unit_test(waits_for_slow_readers),
+		cmocka_unit_test(answers_in_pieces),
 		cmocka_unit_test(tells_watchers),
 		cmocka_unit_test(drops_watchers_that_lag),
 		cmocka_unit_test(bounds_clients),

@@ -132,6 +132,9 @@ static void another_socket_at_the_same_addresses_is_not_meant(void **state)
 	assert_int_equal(recv(p.client, &byte, 1, 0), 1);
 	hang_up(&p);
 	assert_int_equal(sockdiag_ask(&p.name, &f), -ENOENT);
+	/* Nor does anybody have it where its owner is not known. */
+	p.name.pid = 0;
+	assert_int_equal(sockdiag_ask(&p.name, &f), -ENOENT);
 }
 
 static void destroyed_means_reset_at_both_ends(void **state)

@@ -14,8 +14,8 @@
 #include "drivers.h"
 #include "lib/clock.h"
 #include "lib/language.h"
-#include "lib/symbols.h"
 #include "program_kit.h"
+#include "resolve_kit.h"
 
 static const char c_program[] =
 	"#include <stdio.h>\n"
@@ -63,7 +63,7 @@ static struct frame find(struct symbols *s, const struct program *p, uint64_t ad
 	struct frame f[2];
 
 	memset(f, 0xa5, sizeof(f));
-	assert_int_equal(symbols_resolve(s, (uint32_t)p->pid, &address, 1, f), 1);
+	assert_int_equal(resolve(s, (uint32_t)p->pid, &address, 1, f), 1);
 	return f[0];
 }
 
@@ -125,7 +125,7 @@ static void names_itself_and_its_libraries(void **state)
 	struct frame f[ARRAY_SIZE(addrs) + 1];
 
 	(void)state;
-	assert_int_equal(symbols_resolve(s, (uint32_t)getpid(), addrs, 4, f), 4);
+	assert_int_equal(resolve(s, (uint32_t)getpid(), addrs, 4, f), 4);
 	assert_string_equal(f[0].function, "getenv");
 	assert_string_equal(f[0].module, "libc.so.6");
 	assert_false(f[0].application);
@@ -159,7 +159,7 @@ static void names_a_shared_object(void **state)
 	function = dlsym(lib, "gadget");
 	assert_non_null(function);
 	address = (uintptr_t)function;
-	assert_int_equal(symbols_resolve(s, (uint32_t)getpid(), &address, 1, f), 1);
+	assert_int_equal(resolve(s, (uint32_t)getpid(), &address, 1, f), 1);
 	assert_string_equal(f[0].function, "gadget");
 	assert_string_equal(f[0].module, "libgadget.so");
 	assert_int_equal(f[0].line, 3);
@@ -197,7 +197,7 @@ static void looks_before_return_addresses(void **state)
 	struct symbols *s = new_symbols();
 	struct frame f[ARRAY_SIZE(addrs) + 1];
 
-	assert_int_equal(symbols_resolve(s, (uint32_t)p.pid, addrs, 3, f), 3);
+	assert_int_equal(resolve(s, (uint32_t)p.pid, addrs, 3, f), 3);
 	assert_string_equal(f[0].function, "borrow_and_forget");
 	assert_string_not_equal(f[1].function, "borrow_and_forget");
 	assert_string_equal(f[2].function, "borrow_and_forget");
@@ -276,13 +276,13 @@ static void remembers(void **state)
 	assert_int_equal(symbols_new(driver_rules, reader, &s), 0);
 	f = find(s, &p, p.addrs[0]);
 	assert_string_equal(f.function, "borrow_and_forget");
-	assert_string_equal(language_of(s, (uint32_t)p.pid), "native");
+	assert_string_equal(language_now(s, (uint32_t)p.pid), "native");
 
 	assert_int_equal(unlink(reader), 0);
 	f = find(s, &p, p.addrs[0]);
 	assert_string_equal(f.function, "borrow_and_forget");
 	assert_int_equal(strlen(f.build_id), 40);
-	assert_string_equal(language_of(s, (uint32_t)p.pid), "native");
+	assert_string_equal(language_now(s, (uint32_t)p.pid), "native");
 
 	f = find(s, &p, p.addrs[1]);
 	assert_string_equal(f.function, "");
@@ -303,9 +303,9 @@ static void knows_when_nobody_is_there(void **state)
 	program_end(&p);
 	memset(f, 0x5a, sizeof(f));
 	before = f[0];
-	assert_int_equal(symbols_resolve(s, (uint32_t)p.pid, &address, 1, f), -ESRCH);
+	assert_int_equal(resolve(s, (uint32_t)p.pid, &address, 1, f), -ESRCH);
 	assert_memory_equal(&f[0], &before, sizeof(before));
-	assert_string_equal(language_of(s, (uint32_t)p.pid), "");
+	assert_string_equal(language_now(s, (uint32_t)p.pid), "");
 	symbols_free(s);
 }
 
@@ -373,7 +373,7 @@ static void names_go(void **state)
 		assert_true(f.application);
 		f = find(s, &p, p.addrs[1]);
 		assert_string_equal(f.function, "time.Sleep");
-		assert_string_equal(language_of(s, (uint32_t)p.pid), "go");
+		assert_string_equal(language_now(s, (uint32_t)p.pid), "go");
 		/* tiny() is inlined: never its own lines. */
 		for (uint64_t at = p.addrs[0]; at < p.addrs[0] + 60; at++) {
 			f = find(s, &p, at);
@@ -425,7 +425,7 @@ static void names_what_a_perf_map_names(void **state)
 	addrs[2] = p.addrs[0] + 4096;
 	addrs[3] = p.addrs[0] + 40;
 	addrs[4] = p.addrs[0] + 56;
-	assert_int_equal(symbols_resolve(s, (uint32_t)p.pid, addrs, 5, f), 5);
+	assert_int_equal(resolve(s, (uint32_t)p.pid, addrs, 5, f), 5);
 	assert_string_equal(f[3].function, "a.B.c(int, long)");
 	assert_string_equal(f[4].function, "Stub (1)");
 	assert_string_equal(f[0].function, "borrow");
@@ -441,7 +441,7 @@ static void names_what_a_perf_map_names(void **state)
 	if (!geteuid()) {
 		s = new_symbols();
 		assert_int_equal(chown(map, 1, 1), 0);
-		assert_int_equal(symbols_resolve(s, (uint32_t)p.pid, addrs, 1, f), 1);
+		assert_int_equal(resolve(s, (uint32_t)p.pid, addrs, 1, f), 1);
 		assert_string_equal(f[0].function, "");
 		assert_string_equal(f[0].module, "[anon]");
 		assert_false(f[0].application);
@@ -468,35 +468,15 @@ static void adds_the_script_of_python(void **state)
 	(void)snprintf(path, sizeof(path), "%s/leak.py", d->path);
 	write_file(path, text, sizeof(text) - 1);
 	p = program_start(argv);
-	assert_int_equal(symbols_resolve(s, (uint32_t)p.pid, p.addrs, 1, f), 2);
+	assert_int_equal(resolve(s, (uint32_t)p.pid, p.addrs, 1, f), 2);
 	assert_string_equal(f[0].module, "libc.so.6");
 	assert_false(f[0].application);
 	assert_string_equal(f[1].function, "");
 	assert_string_equal(f[1].file, path);
 	assert_true(f[1].application);
-	assert_string_equal(language_of(s, (uint32_t)p.pid), "python");
+	assert_string_equal(language_now(s, (uint32_t)p.pid), "python");
 	symbols_free(s);
 	program_end(&p);
-}
-
-static void speaks_in_one_line(void **state)
-{
-	static const struct {
-		struct frame f;
-		const char *text;
-	} samples[] = {
-		{ { .function = "leak", .file = "app.c", .line = 12 }, "leak (app.c:12)" },
-		{ { .function = "leak", .module = "app" }, "leak (app)" },
-		{ { .file = "/srv/app.py" }, "/srv/app.py" },
-		{ { .module = "libfoo.so.1", .offset = 0x1234 }, "libfoo.so.1+0x1234" },
-	};
-	char text[128];
-
-	(void)state;
-	for (size_t i = 0; i < ARRAY_SIZE(samples); i++) {
-		frame_text(&samples[i].f, text, sizeof(text));
-		assert_string_equal(text, samples[i].text);
-	}
 }
 
 #define WITH_DIRECTORY(test) cmocka_unit_test_setup_teardown(test, make_directory, remove_directory)
@@ -516,7 +496,6 @@ int main(void)
 		WITH_DIRECTORY(names_go),
 		WITH_DIRECTORY(names_what_a_perf_map_names),
 		WITH_DIRECTORY(adds_the_script_of_python),
-		cmocka_unit_test(speaks_in_one_line),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

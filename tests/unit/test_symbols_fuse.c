@@ -15,8 +15,8 @@
 
 #include "lib/clock.h"
 #include "lib/language.h"
-#include "lib/symbols.h"
 #include "program_kit.h"
+#include "resolve_kit.h"
 
 #define FILE_INODE 2
 
@@ -164,11 +164,11 @@ static void does_not_wait_for_a_program(void **state)
 
 	assert_int_equal(symbols_new(NULL, reader_path(), &s), 0);
 	start_ns = clock_now_ns();
-	assert_int_equal(symbols_resolve(s, (uint32_t)p.pid, p.addrs, 1, f), 1);
+	assert_int_equal(resolve(s, (uint32_t)p.pid, p.addrs, 1, f), 1);
 	assert_string_equal(f[0].module, "app (on FUSE, not read)");
 	assert_string_equal(f[0].function, "");
 	assert_true(f[0].offset > 0);
-	assert_string_equal(language_of(s, (uint32_t)p.pid), "");
+	assert_string_equal(language_now(s, (uint32_t)p.pid), "");
 	assert_true(clock_now_ns() - start_ns < NS_PER_S / 2);
 	symbols_free(s);
 

@@ -17,8 +17,8 @@
 #include <cmocka.h>
 
 #include "lib/clock.h"
-#include "lib/symbols.h"
 #include "program_kit.h"
+#include "resolve_kit.h"
 
 #define IN_TIME_NS (4 * NS_PER_S)
 #define AT_ONCE_NS (NS_PER_S / 2)
@@ -57,7 +57,7 @@ static struct frame ask(struct symbols *s, const char *path, uint64_t at, uint64
 	assert_ptr_not_equal(map, MAP_FAILED);
 	address = (uintptr_t)map + at;
 	memset(f, 0xa5, sizeof(f));
-	assert_int_equal(symbols_resolve(s, (uint32_t)getpid(), &address, 1, f), 1);
+	assert_int_equal(resolve(s, (uint32_t)getpid(), &address, 1, f), 1);
 	*ret_ns = clock_now_ns() - start_ns;
 	assert_int_equal(munmap(map, 1 << 20), 0);
 	assert_string_equal(f[0].module, name);

@@ -94,20 +94,6 @@ static void never_splits_a_character(void **state)
 	text_escape("abc", out, 0);
 }
 
-static void copies_a_field_without_end(void **state)
-{
-	char out[32];
-
-	(void)state;
-	text_copy_field(out, sizeof(out), "0123456789abcdef", 16);
-	assert_string_equal(out, "0123456789abcdef");
-	text_copy_field(out, sizeof(out), "ab\0cd", 5);
-	assert_string_equal(out, "ab");
-	/* The character is cut by the end of the field, not by a NUL. */
-	text_copy_field(out, sizeof(out), "ab\xe2\x82\xac", 4);
-	assert_string_equal(out, "ab\\xe2\\x82");
-}
-
 static void matches_like_a_shell(void **state)
 {
 	static const struct {
@@ -163,7 +149,6 @@ int main(void)
 		cmocka_unit_test(knows_what_is_plain),
 		cmocka_unit_test(escapes_once),
 		cmocka_unit_test(never_splits_a_character),
-		cmocka_unit_test(copies_a_field_without_end),
 		cmocka_unit_test(matches_like_a_shell),
 		cmocka_unit_test(matches_in_bounded_time),
 	};

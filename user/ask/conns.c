@@ -21,6 +21,7 @@ static bool has_finding(const struct filter *f, const struct context *x, const s
 
 static enum exit_code answer(const struct inquiry *q, json_t **ret)
 {
+	const struct conns *t = &q->e->conns;
 	struct context x;
 	struct filter f;
 	json_t *rows;
@@ -30,9 +31,15 @@ static enum exit_code answer(const struct inquiry *q, json_t **ret)
 	if (context_init(&x, q->e) < 0)
 		return ask_fail(ret, EXIT_FAIL, "out of memory");
 	rows = json_array();
-	conns_for_each(&q->e->conns, c) {
-		if (ask_may_see(q, c->uid) && filter_conn(&f, c) && has_finding(&f, &x, c))
-			(void)json_array_append_new(rows, document_conn(&x, c, q->now_ns));
+	for (size_t i = q->from; i < t->high; i++) {
+		const struct conn *c = &t->table[i];
+
+		if (!c->used || !ask_may_see(q, c->uid) || !filter_conn(&f, c) ||
+		    !has_finding(&f, &x, c))
+			continue;
+		if (ask_is_full(q, rows, i))
+			break;
+		(void)json_array_append_new(rows, document_conn(&x, c, q->now_ns));
 	}
 	context_done(&x);
 	return ask_done("conns", rows, ret);

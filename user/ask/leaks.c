@@ -6,16 +6,22 @@
 
 static enum exit_code answer(const struct inquiry *q, json_t **ret)
 {
+	const struct detect *d = &q->e->detect;
 	struct filter f;
 	json_t *rows;
 
 	if (filter_parse(q->params, &f, ret) != EXIT_OK)
 		return EXIT_USAGE;
 	rows = json_array();
-	findings_for_each(&q->e->detect, found) {
-		if (ask_may_see(q, found->conn.uid) && filter_conn(&f, &found->conn) &&
-		    filter_finding(&f, found))
-			(void)json_array_append_new(rows, document_finding(found, q->now_ns));
+	for (size_t i = q->from; i < d->count; i++) {
+		const struct finding *found = &d->findings[i];
+
+		if (!found->used || !ask_may_see(q, found->conn.uid) ||
+		    !filter_conn(&f, &found->conn) || !filter_finding(&f, found))
+			continue;
+		if (ask_is_full(q, rows, i))
+			break;
+		(void)json_array_append_new(rows, document_finding(found, q->now_ns));
 	}
 	return ask_done("leaks", rows, ret);
 }

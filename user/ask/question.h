@@ -17,7 +17,12 @@ struct inquiry {
 	const struct caller *who;
 	json_t *params;		/* an object, never NULL */
 	uint64_t now_ns;
+	size_t from, most;	/* where in its table a long answer begins; rows in a piece */
+	size_t *next;		/* who stops for `most` leaves here where */
 };
+
+/* Whether `rows` is a whole piece, and the next one begins at `place`. */
+bool ask_is_full(const struct inquiry *q, const json_t *rows, size_t place);
 
 struct question {
 	const char *method;

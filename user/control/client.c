@@ -70,6 +70,31 @@ static int queue(struct client *cl, json_t *reply)
 	return text ? append(cl, text, strlen(text) + 1) : -ENOMEM;
 }
 
+/* Each piece is a document; of all but the first the head, of all but the last the end is left. */
+static int queue_piece(struct client *cl, json_t *reply, bool first)
+{
+	_free_ char *text = json_dumps(reply, JSON_COMPACT);
+	char *from = text;
+	size_t len;
+
+	if (!text)
+		return -ENOMEM;
+	len = strlen(text) + 1;
+	if (!first) {
+		from = strchr(text, '[');
+		/* An answer that was begun cannot become a refusal. */
+		if (!from || json_object_get(reply, "error"))
+			return -EIO;
+		if (from[1] == ']')
+			from++;
+		else
+			*from = ',';
+	}
+	if (cl->place)
+		len -= sizeof("]}}");
+	return append(cl, from, len - (size_t)(from - text));
+}
+
 /* 0 or -errno; what cannot be sent now stays queued. */
 static int flush(struct client *cl)
 {
@@ -104,10 +129,27 @@ static int reject(struct client *cl, const char *why)
 	return err;
 }
 
+/* Asks for the next piece of what is being answered, or for the first. */
+static int ask_next(struct client *cl)
+{
+	bool first = !cl->place;
+	json_t *reply = NULL;
+	int err = 0;
+
+	control_request(cl->control, cl, cl->asked, &reply);
+	if (reply)
+		err = queue_piece(cl, reply, first);
+	json_decref(reply);
+	if (!cl->place) {
+		json_decref(cl->asked);
+		cl->asked = NULL;
+	}
+	return err;
+}
+
 static int answer(struct client *cl, const char *text, size_t len)
 {
-	json_t *request, *reply = NULL;
-	int err = 0;
+	json_t *request;
 
 	if (is_too_deep(text, len))
 		return reject(cl, "the request is nested too deeply");
@@ -116,12 +158,8 @@ static int answer(struct client *cl, const char *text, size_t len)
 		json_decref(request);
 		return reject(cl, "the request is not a JSON object");
 	}
-	control_request(cl->control, cl, request, &reply);
-	if (reply)
-		err = queue(cl, reply);
-	json_decref(reply);
-	json_decref(request);
-	return err;
+	cl->asked = request;
+	return ask_next(cl);
 }
 
 /* Answers the first whole request of the buffer, if there is one. */
@@ -160,7 +198,7 @@ static int fill(struct client *cl)
 /* A watcher's bound is how far it is behind, not how long. */
 static int arm_deadline(struct client *cl)
 {
-	bool owes = !cl->watching && (has_output(cl) || cl->in_len > 0);
+	bool owes = !cl->watching && (has_output(cl) || cl->asked || cl->in_len > 0);
 	bool runs = sd_event_source_get_enabled(cl->deadline, NULL) > 0;
 	int r;
 
@@ -179,7 +217,7 @@ static int arm_deadline(struct client *cl)
  */
 static int arm(struct client *cl)
 {
-	bool busy = has_output(cl) || has_request(cl);
+	bool busy = has_output(cl) || cl->asked || has_request(cl);
 	uint32_t events = busy ? EPOLLOUT : 0;
 	int r;
 
@@ -198,7 +236,7 @@ static int turn(struct client *cl, uint32_t events)
 	if (!err && cl->watching && cl->in_len > 0)
 		return -EPROTO;
 	if (!err && !has_output(cl) && !cl->closing)
-		err = take_request(cl);
+		err = cl->asked ? ask_next(cl) : take_request(cl);
 	if (!err)
 		err = flush(cl);
 	return err ? err : arm(cl);
@@ -207,7 +245,7 @@ static int turn(struct client *cl, uint32_t events)
 /* Nothing more can come of it. */
 static bool is_over(const struct client *cl)
 {
-	if (has_output(cl))
+	if (has_output(cl) || cl->asked)
 		return false;
 	return cl->closing || (cl->eof && !cl->watching && !has_request(cl));
 }
@@ -254,6 +292,7 @@ void client_free(struct client *cl)
 	(void)sd_event_source_disable_unref(cl->deadline);
 	if (cl->fd >= 0)
 		(void)close(cl->fd);
+	json_decref(cl->asked);
 	free(cl->out);
 	free(cl);
 }

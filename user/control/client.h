@@ -22,6 +22,8 @@ struct client {
 	size_t in_len;
 	char *out;
 	size_t out_len, out_sent;
+	json_t *asked;	/* what is answered a piece at a time; NULL: nothing */
+	size_t place;	/* where its next piece begins; 0: there is none */
 };
 
 /* Takes `fd` over, also when it fails.  0 or -errno. */
@@ -35,7 +37,10 @@ void client_free(struct client *cl);
  */
 bool client_push(struct client *cl, const char *message, size_t size);
 
-/* Answers one request; `reply` then holds a message, or NULL for none. */
+/*
+ * Answers one request; `reply` then holds a message, or NULL for none.  Where it is a piece only
+ * the client's place tells where the next begins, and the same request asks for that.
+ */
 void control_request(struct control *c, struct client *cl, json_t *request, json_t **reply);
 
 /* A client ends itself: `bad` counts it as dropped. */

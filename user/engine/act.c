@@ -131,6 +131,14 @@ static void refuse(struct engine *e, struct repair *r, const struct finding *f,
 		(void)journal_refusal(e->journal, r);
 }
 
+static void require_journal(const struct engine *e, struct verdict *v)
+{
+	if (v->kind != VERDICT_ACT || e->journal)
+		return;
+	v->kind = VERDICT_REFUSE;
+	v->reason = REASON_NO_JOURNAL;
+}
+
 void engine_decide(struct engine *e, struct finding *f)
 {
 	struct surroundings around;
@@ -142,10 +150,7 @@ void engine_decide(struct engine *e, struct finding *f)
 	f->decided_version = e->config.policy.version;
 	look_around(e, &f->conn, &around);
 	v = policy_decide(&e->policy, &e->config.policy, f, &around.w, action_face_find, e->now_ns);
-	if (v.kind == VERDICT_ACT && !e->journal) {
-		v.kind = VERDICT_REFUSE;
-		v.reason = REASON_NO_JOURNAL;
-	}
+	require_journal(e, &v);
 	if (v.kind != VERDICT_ACT) {
 		refuse(e, &r, f, &v);
 		return;
@@ -200,10 +205,8 @@ int engine_fix(struct engine *e, const char *id, const char *action, bool dry, s
 		a = NULL;	/* nothing is known to be wrong: harm has to be named */
 	look_around(e, &target.conn, &around);
 	v = policy_order(&e->config.policy, &target.conn, &around.w, a ? &a->face : NULL);
-	if (v.kind == VERDICT_ACT && !dry && !e->journal) {
-		v.kind = VERDICT_REFUSE;
-		v.reason = REASON_NO_JOURNAL;
-	}
+	if (!dry)
+		require_journal(e, &v);
 	repair_plan(ret, &target, &v, dry ? 0 : e->now_ns + ++e->orders);
 	ret->mode = e->config.policy.mode;
 	if (v.kind != VERDICT_ACT)

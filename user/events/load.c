@@ -126,19 +126,19 @@ static const struct {
 	const char *program, *fact, *way;
 	const char *needs;	/* a kernel function; loading alone does not tell */
 } optional[] = {
-	[ON_SEGMENT] = { "on_segment", "what server and client say", "tp_btf/tcp_probe" },
-	{ "on_tcp", "connections older than the observer", "iter/tcp" },
-	{ "on_file", "which processes hold a connection", "iter/task_file" },
-	{ "on_socket", "what lies unread or unacknowledged", "iter/bpf_map_elem" },
-	{ "on_retransmit", "what is sent into the void", "tp_btf/tcp_retransmit_skb" },
-	{ "on_turn", "who sends on a shared connection", "tp_btf/sock_send_length" },
-	{ "find_bases", "where sent bytes lie", "syscall program" },
-	{ "set_clock", "when a byte passed", "jiffies" },
-	{ "on_go_conn", "where large Go programs have pools", "uprobe database/sql.(*DB).conn" },
-	{ "on_send", "thread, goroutine, stack", "tp_btf/sock_send_length" },
+	[ON_SEGMENT] = { "on_segment", "what server and client say", "tp_btf/tcp_probe", NULL },
+	{ "on_tcp", "connections older than the observer", "iter/tcp", NULL },
+	{ "on_file", "which processes hold a connection", "iter/task_file", NULL },
+	{ "on_socket", "what lies unread or unacknowledged", "iter/bpf_map_elem", NULL },
+	{ "on_retransmit", "what is sent into the void", "tp_btf/tcp_retransmit_skb", NULL },
+	{ "on_turn", "who sends on a shared connection", "tp_btf/sock_send_length", NULL },
+	{ "find_bases", "where sent bytes lie", "syscall program", NULL },
+	{ "set_clock", "when a byte passed", "jiffies", NULL },
+	{ "on_go_conn", "where large Go programs have pools", "uprobe database/sql.(*DB).conn", NULL },
+	{ "on_send", "thread, goroutine, stack", "tp_btf/sock_send_length", NULL },
 	{ "on_call", "what libraries are asked", "uprobes (uprobe_multi)", MULTI },
 	{ "on_return", "what libraries hand out", "uprobes (uprobe_multi)", MULTI },
-	{ "on_said_sent", "on which connection", "tp_btf/sock_send_length" },
+	{ "on_said_sent", "on which connection", "tp_btf/sock_send_length", NULL },
 };
 
 /* Loads with the optional programs whose bit is set in `mask`. */

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <fcntl.h>
 #include <inttypes.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -106,21 +105,4 @@ void language_script(uint32_t pid, char *out, size_t out_size)
 	n = fd < 0 ? -1 : read(fd, args, sizeof(args));
 	if (n > 0)
 		language_script_parse(args, (size_t)n, out, out_size);
-}
-
-const char *language_of(struct symbols *s, uint32_t pid)
-{
-	struct lookup *l = NULL;
-	const char *language;
-
-	if (symbols_start(s, pid, NULL, 0, &l) < 0)
-		return "";
-	while (!lookup_step(l)) {
-		struct pollfd p = { .fd = lookup_fd(l), .events = POLLIN };
-
-		(void)poll(&p, 1, 100);
-	}
-	language = lookup_language(l);
-	lookup_free(l);
-	return language;
 }

@@ -6,14 +6,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct symbols;
-
-/*
- * "go", "jvm", "python", "node", "native"; "" unknown.  Waits for an executable that
- * was not seen before to be read (lib/symbols.h); lookup_language() does not.
- */
-const char *language_of(struct symbols *s, uint32_t pid);
-
 /* By the name of the executable file, or "". */
 const char *language_by_name(const char *exe_name);
 

@@ -14,7 +14,7 @@ struct unit {
 	uint64_t ns;
 };
 
-/* From the smallest up: param_format() takes the last that divides. */
+/* From the smallest up: write_value() takes the last that divides. */
 static const struct unit units[] = {
 	{ "ms", NS_PER_MS },	{ "s", NS_PER_S },	  { "min", 60 * NS_PER_S },
 	{ "m", 60 * NS_PER_S }, { "h", 3600 * NS_PER_S }, { "d", 86400 * NS_PER_S },
@@ -189,9 +189,4 @@ int param_parse(const struct param *p, void *conf, const char *text, char *why, 
 	}
 	*(uint64_t *)((char *)conf + p->offset) = value;
 	return 0;
-}
-
-void param_format(const struct param *p, const void *conf, char *out, size_t out_size)
-{
-	write_value(p->type, *(const uint64_t *)((const char *)conf + p->offset), out, out_size);
 }

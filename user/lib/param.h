@@ -37,9 +37,6 @@ const struct param *param_find(const struct param *table, const char *name);
  */
 int param_parse(const struct param *p, void *conf, const char *text, char *why, size_t why_size);
 
-/* The canonical writing of what `conf` holds for `p` ("30s"). */
-void param_format(const struct param *p, const void *conf, char *out, size_t out_size);
-
 /* A duration on its own: 0 and *ret_ns, or -EINVAL, or -ERANGE when it does not fit. */
 int param_duration(const char *text, uint64_t *ret_ns);
 

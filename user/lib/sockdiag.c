@@ -151,7 +151,8 @@ int sockdiag_ask(const struct sock_name *name, struct sock_facts *ret)
 	struct sock_facts f = {};
 	int r = exchange(name, SOCK_DIAG_BY_FAMILY, 0, &f);
 
-	if (r == -ENOENT)	/* the socket is gone, or the kernel's module never came */
+	/* The socket is gone, or the kernel's module never came. */
+	if (r == -ENOENT && name->pid)
 		return sockfd_ask(name, ret);
 	if (!r)
 		*ret = f;

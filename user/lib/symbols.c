@@ -6,7 +6,6 @@
  */
 #include <errno.h>
 #include <inttypes.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -194,36 +193,4 @@ const char *lookup_language(const struct lookup *l)
 	if (l->by_library[0])
 		return l->by_library;
 	return exe->known ? "native" : "";
-}
-
-int symbols_resolve(struct symbols *s, uint32_t pid, const uint64_t *addrs, size_t n,
-		    struct frame *frames)
-{
-	struct lookup *l = NULL;
-	int r = symbols_start(s, pid, addrs, n, &l);
-
-	if (r < 0)
-		return r;
-	while (!lookup_step(l)) {
-		struct pollfd p = { .fd = lookup_fd(l), .events = POLLIN };
-
-		(void)poll(&p, 1, 100);
-	}
-	memcpy(frames, l->frames, l->frame_count * sizeof(*frames));
-	r = (int)l->frame_count;
-	lookup_free(l);
-	return r;
-}
-
-void frame_text(const struct frame *f, char *out, size_t out_size)
-{
-	if (f->function[0] && f->file[0] && f->line)
-		(void)snprintf(out, out_size, "%s (%s:%" PRIu32 ")", f->function, f->file, f->line);
-	else if (f->function[0])
-		(void)snprintf(out, out_size, "%s (%s)", f->function,
-			       f->file[0] ? f->file : f->module);
-	else if (f->file[0])
-		(void)snprintf(out, out_size, "%s", f->file);
-	else
-		(void)snprintf(out, out_size, "%s+0x%" PRIx64, f->module, f->offset);
 }

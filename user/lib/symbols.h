@@ -127,14 +127,4 @@ const char *lookup_language(const struct lookup *l);
 /* At any time; NULL is allowed.  Before symbols_free(). */
 void lookup_free(struct lookup *l);
 
-/*
- * All of it, waiting up to the deadline.  `frames` has room for n + 1.  The number
- * of frames, or -errno as from symbols_start().
- */
-int symbols_resolve(struct symbols *s, uint32_t pid, const uint64_t *addrs, size_t n,
-		    struct frame *frames);
-
-/* "leak (app.c:12)", "libfoo.so.1+0x1234", "/srv/app.py": one line, never empty. */
-void frame_text(const struct frame *f, char *out, size_t out_size);
-
 #endif

@@ -40,9 +40,10 @@ static bool is_harmless(uint32_t c)
 	return !(c >= 0x2028 && c <= 0x202e) && !(c >= 0x2066 && c <= 0x2069);
 }
 
-static void escape(const unsigned char *in, size_t left, char *out, size_t out_size)
+void text_escape(const char *text, char *out, size_t out_size)
 {
-	size_t used = 0;
+	const unsigned char *in = (const unsigned char *)text;
+	size_t left = strlen(text), used = 0;
 
 	if (!out_size)
 		return;
@@ -63,16 +64,6 @@ static void escape(const unsigned char *in, size_t left, char *out, size_t out_s
 		left -= len;
 	}
 	out[used] = '\0';
-}
-
-void text_escape(const char *in, char *out, size_t out_size)
-{
-	escape((const unsigned char *)in, strlen(in), out, out_size);
-}
-
-void text_copy_field(char *out, size_t out_size, const void *field, size_t field_size)
-{
-	escape(field, strnlen(field, field_size), out, out_size);
 }
 
 bool text_is_plain(const char *s, size_t len)

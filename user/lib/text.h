@@ -13,9 +13,6 @@
  */
 void text_escape(const char *in, char *out, size_t out_size);
 
-/* The same in place for a fixed-size field that may lack its terminator. */
-void text_copy_field(char *out, size_t out_size, const void *field, size_t field_size);
-
 /* Whether text_escape() would leave these bytes as they are. */
 bool text_is_plain(const char *s, size_t len);
 

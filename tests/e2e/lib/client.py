@@ -58,6 +58,8 @@ def command_of(driver):
         return [_built("leak_libpq")], {}
     if driver in GO_NAMES:
         return [_built("leak_go"), GO_NAMES[driver]], {}
+    if driver == "lib/pq static":
+        return [_built("leak_go_static"), GO_NAMES["lib/pq"]], {}
     if driver in ("handles", "libmariadb-static"):
         return [_built(driver.replace("libmariadb-static", "leak_mariadb_static"))], {}
     if driver == "libmariadb":
