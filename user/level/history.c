@@ -14,6 +14,7 @@
 #define BRIEF_NS    (5 * NS_PER_S)
 #define BRIEF_MOST  5			/* queries: BEGIN, one, COMMIT, and a little set-up */
 #define SPAN_NS	    (SPAN_S * NS_PER_S)
+#define FIRST_NS    (250 * NS_PER_MS)	/* what is said on a new one at first takes no longer */
 #define LENT_NS	    (4 * NS_PER_S)	/* so long a borrower may have other things to do */
 
 static uint32_t first_kept(uint64_t count)
@@ -227,11 +228,13 @@ static void note_new(struct history *h, const struct conn *c, uint64_t now_ns)
 {
 	bool may_go_on = c->queries && conn_quiet_ns(c, now_ns) < LENT_NS;
 	uint64_t until_ns = may_go_on ? now_ns : c->last_ns;
+	uint64_t first_ns = elapsed_ns(c->opened_ns, c->last_ns);
 
 	if (c->adopted || elapsed_ns(c->opened_ns, now_ns) >= HISTORY_NEW_NS)
 		return;
 	h->new_count++;
 	h->new_lives_ns += elapsed_ns(c->opened_ns, until_ns);
+	h->new_first_ns += first_ns < FIRST_NS ? first_ns : FIRST_NS;
 	h->new_opened_ns += (uint64_t)((int64_t)(c->opened_ns - h->new_opened_ns) /
 				       (int64_t)h->new_count);
 	if (c->opened_ns > h->new_newest_ns)
@@ -277,7 +280,7 @@ void history_begin(struct history *h, uint64_t now_ns)
 	memset(h->rested_at, 0xff, sizeof(h->rested_at));
 	memset(h->overtaken, 0, sizeof(h->overtaken));
 	h->new_count = 0;
-	h->new_lives_ns = h->new_newest_ns = h->new_opened_ns = 0;
+	h->new_lives_ns = h->new_newest_ns = h->new_opened_ns = h->new_first_ns = 0;
 }
 
 static void step(struct history *h, uint64_t ns, int32_t by)
@@ -420,6 +423,18 @@ bool history_grew(const struct history *h, uint64_t from_ns, uint64_t window_ns,
 		return true;
 	}
 	return false;
+}
+
+bool history_in_a_row(const struct history *h, uint64_t count)
+{
+	uint64_t most = count < STEPS ? count : STEPS, first_ns;
+	uint32_t near, rises;
+
+	if (!h->new_count)
+		return false;
+	first_ns = h->new_first_ns / h->new_count;
+	rises = balance_rises(&h->balance, (uint32_t)most, first_ns + first_ns / 3, &near);
+	return rises > 1 && near * 4 >= (rises - 1) * 3;
 }
 
 void history_thrown(const struct history *h, uint64_t from_ns, uint64_t until_ns,

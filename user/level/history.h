@@ -78,6 +78,7 @@ struct history {
 
 	/* Of the connections opened in the last HISTORY_NEW_NS: what was worked with each. */
 	uint64_t new_lives_ns, new_opened_ns, new_newest_ns;	/* sum, mean, last */
+	uint64_t new_first_ns;	/* sum: from the dial to its last word, a quarter of a second at most */
 	uint32_t new_count;
 
 	uint64_t span;		/* the newest, of SPAN_S seconds */
@@ -124,6 +125,12 @@ uint32_t history_overtaken(const struct history *h, uint64_t until_ns);
  */
 bool history_grew(const struct history *h, uint64_t from_ns, uint64_t window_ns, uint64_t by,
 		  uint32_t *ret_before);
+
+/*
+ * Whether of the last `count` dials (of those that are kept) nearly all came right behind one
+ * another: when one was there and had begun, the next was on its way.
+ */
+bool history_in_a_row(const struct history *h, uint64_t count);
 
 /*
  * The ends in the spans that began between the two, of the last five minutes, and of those
