@@ -27,6 +27,8 @@
 
 #define AT_WORK_SHARE 4	/* of the new ones: a quarter */
 #define LEAST_OPEN    8
+#define CHAIN	      4	/* of connections left idle, see held.c */
+#define CHAIN_BESIDE  7
 
 struct conf {
 	uint64_t connections;
@@ -63,7 +65,9 @@ static bool was_needless(const struct history *h)
  */
 static bool came_at_once(const struct history *h, const struct conf *own)
 {
-	return h->new_first_ns < own->window_ns && history_in_a_row(h, own->connections);
+	uint64_t took_ns;
+
+	return history_in_a_row(h, own->connections, &took_ns) && took_ns < own->window_ns;
 }
 
 static bool grew(const struct pool *p, const struct conf *own, uint64_t grace_ns,
@@ -87,9 +91,11 @@ static bool lost_many(const struct pool *p, const struct conf *own, uint64_t unt
 		      uint64_t grace_ns, struct symptom *ret)
 {
 	uint32_t held = history_overtaken(&p->history, until_ns);
+	bool beside = history_outlived(&p->history, 0, until_ns);
 
 	if (p->open < LEAST_OPEN || p->fills_ahead || held * 100ULL <= p->open * own->held_share_pct ||
-	    p->history.woke_after_ns > grace_ns || history_chain(&p->history, 0, until_ns) < 4)
+	    p->history.woke_after_ns > grace_ns ||
+	    history_chain(&p->history, 0, until_ns) < (beside ? CHAIN_BESIDE : CHAIN))
 		return false;
 	(void)snprintf(ret->why, sizeof(ret->why),
 		       "%u of %u connections left idle while it dialled for more", held, p->open);

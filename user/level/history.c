@@ -212,6 +212,15 @@ static void mark(struct history *h, const struct conn *c)
 		h->rested_at[born] = (uint8_t)first;
 }
 
+static void mark_work(struct history *h, const struct past *past, const struct conn *c)
+{
+	uint32_t base = first_kept(h->used_count);
+	uint64_t *worked_ns = &h->worked_ns[first_from(h->used_ns, h->used_count, c->opened_ns + 1) - base];
+
+	if (past->resumed_ns > *worked_ns)
+		*worked_ns = past->resumed_ns;
+}
+
 static void mark_unused(struct history *h, const struct conn *c)
 {
 	uint32_t n = first_from(h->unused_ns, h->unused_count, c->opened_ns);
@@ -279,6 +288,7 @@ void history_begin(struct history *h, uint64_t now_ns)
 	h->stepped = false;
 	memset(h->rested_at, 0xff, sizeof(h->rested_at));
 	memset(h->overtaken, 0, sizeof(h->overtaken));
+	memset(h->worked_ns, 0, sizeof(h->worked_ns));
 	h->new_count = 0;
 	h->new_lives_ns = h->new_newest_ns = h->new_opened_ns = h->new_first_ns = 0;
 }
@@ -309,6 +319,8 @@ static void note_rest(struct history *h, struct past *past, const struct conn *c
 		past->at_rest = true;
 		return;
 	}
+	if (past->idle)
+		past->resumed_ns = c->last_ns;
 	if (c->overtaken && past->idle && idle_ns > h->woke_after_ns)
 		h->woke_after_ns = idle_ns;
 	past->last_ns = c->last_ns;
@@ -331,6 +343,8 @@ void history_take(struct history *h, struct past *past, struct conn *c, uint64_t
 	overtake(h, past, c);
 	if (c->overtaken && is_at_rest(c))
 		mark(h, c);
+	if (past->resumed_ns)
+		mark_work(h, past, c);
 	if (past->settled && !c->queries)
 		mark_unused(h, c);
 	note_new(h, c, now_ns);
@@ -394,6 +408,21 @@ uint32_t history_chain(const struct history *h, uint64_t from_ns, uint64_t until
 	return length;
 }
 
+bool history_outlived(const struct history *h, uint64_t from_ns, uint64_t since_ns)
+{
+	uint32_t limit = 0;
+
+	if (from_ns)
+		limit = first_from(h->used_ns, h->used_count, from_ns) - first_kept(h->used_count);
+	else
+		while (limit < OCCASIONS && !h->overtaken[limit])
+			limit++;
+	for (uint32_t i = 0; i <= limit; i++)
+		if (h->worked_ns[i] >= since_ns)
+			return true;
+	return false;
+}
+
 uint32_t history_overtaken(const struct history *h, uint64_t until_ns)
 {
 	uint32_t base = first_kept(h->used_count), n = 0;
@@ -425,16 +454,19 @@ bool history_grew(const struct history *h, uint64_t from_ns, uint64_t window_ns,
 	return false;
 }
 
-bool history_in_a_row(const struct history *h, uint64_t count)
+bool history_in_a_row(const struct history *h, uint64_t count, uint64_t *ret_ns)
 {
-	uint64_t most = count < STEPS ? count : STEPS, first_ns;
-	uint32_t near, rises;
+	uint64_t most = count < STEPS ? count : STEPS, soon_ns;
+	struct rises r;
 
 	if (!h->new_count)
 		return false;
-	first_ns = h->new_first_ns / h->new_count;
-	rises = balance_rises(&h->balance, (uint32_t)most, first_ns + first_ns / 3, &near);
-	return rises > 1 && near * 4 >= (rises - 1) * 3;
+	soon_ns = h->new_first_ns / h->new_count + FOLLOWS_NS;
+	r = balance_rises(&h->balance, (uint32_t)most, soon_ns);
+	if (!r.near || r.near * 4 < (r.count - 1) * 3)
+		return false;
+	*ret_ns = r.near_ns / r.near * h->new_count;
+	return true;
 }
 
 void history_thrown(const struct history *h, uint64_t from_ns, uint64_t until_ns,
