@@ -295,7 +295,8 @@ struct conn *conns_apply_slot(struct conns *t, uint32_t index, const struct slot
 	return c;
 }
 
-void conns_apply_lending(struct conns *t, uint64_t cookie, enum lending lending, uint64_t now_ns)
+void conns_apply_lending(struct conns *t, uint64_t cookie, enum lending lending, uint64_t read_ns,
+			 uint64_t now_ns)
 {
 	struct conn *c = conns_find_cookie(t, cookie);
 
@@ -305,6 +306,7 @@ void conns_apply_lending(struct conns *t, uint64_t cookie, enum lending lending,
 		c->lent_ns = 0;
 	else if (c->lending != LENDING_LENT)
 		c->lent_ns = now_ns;
+	c->lent_until_ns = read_ns;
 	c->lending = (uint8_t)lending;
 }
 

@@ -172,6 +172,7 @@ struct conn {
 	/* the pool's word, by its latest reading; see gopools.h */
 	uint8_t lending;	/* enum lending */
 	uint64_t lent_ns;	/* lent at each reading since then; 0: not lent */
+	uint64_t lent_until_ns;	/* and the last of these was not before this */
 
 	/*
 	 * On how many occasions its owner dialled another since this one came to rest, and
@@ -291,8 +292,12 @@ void conns_holders_begin(struct conns *t);
 void conns_apply_holder(struct conns *t, const struct holder *h);
 void conns_holders_end(struct conns *t);
 
-/* Folds in what its pool says of connection `cookie`; nothing happens when there is none. */
-void conns_apply_lending(struct conns *t, uint64_t cookie, enum lending lending, uint64_t now_ns);
+/*
+ * Folds in what its pool says of connection `cookie`; nothing happens when there is none.  It
+ * was read at some time between `read_ns` and `now_ns`.
+ */
+void conns_apply_lending(struct conns *t, uint64_t cookie, enum lending lending, uint64_t read_ns,
+			 uint64_t now_ns);
 
 /* Its holders have sent on it in turn `turns` times, A, B, A being two. */
 void conn_apply_turns(struct conn *c, uint32_t turns, uint64_t now_ns);

@@ -372,7 +372,7 @@ static void apply(struct gopools *g, struct process *p, const struct match *m, u
 		else if (elapsed_ns(*known_ns, now_ns) < VALID_NS)
 			continue;
 		conns_apply_lending(g->conns, m->of_process[i]->cookie,
-				    (enum lending)m->lending[i], now_ns);
+				    (enum lending)m->lending[i], m->read_ns, now_ns);
 	}
 	if (m->word_count || elapsed_ns(p->agreed_ns, now_ns) >= VALID_NS)
 		keep_words(p, m);

@@ -427,7 +427,7 @@ static void do_lend(struct sim *s, const struct words *w)
 
 	if (slot && w->count > 2 && conns_find_cookie(&s->conns, slot->cookie))
 		conns_apply_lending(&s->conns, slot->cookie, lent ? LENDING_LENT : LENDING_FREE,
-				    s->now_ns);
+				    s->now_ns, s->now_ns);
 	else if (slot)
 		sim_broken(s, "lend NAME lent|free, of a connection that was seen");
 }
@@ -652,6 +652,14 @@ static void check_findings(struct sim *s)
 	}
 }
 
+/* Pools say so each time that they are read, once a look. */
+static void read_pools(struct sim *s)
+{
+	conns_for_each(&s->conns, c)
+		if (c->lending == LENDING_LENT)
+			conns_apply_lending(&s->conns, c->cookie, LENDING_LENT, s->now_ns, s->now_ns);
+}
+
 static void do_tick(struct sim *s, const struct words *w)
 {
 	(void)w;
@@ -663,6 +671,7 @@ static void do_tick(struct sim *s, const struct words *w)
 	count_turns(s);
 	conns_guess_protocols(&s->conns);
 	apply_pauses(s);
+	read_pools(s);
 	conns_judge_stages(&s->conns, s->now_ns);
 	levels_update(&s->levels, &s->conns, s->now_ns);
 	detect_run(&s->detect, &s->detect_conf, &s->conns, &s->levels, s->now_ns, changed, s);

@@ -280,8 +280,8 @@ static void levels_count_by_the_word(void **state)
 	levels_update(&levels, &conns, NOW);
 	p = levels_of(&levels, a);
 	assert_int_equal(p->idle, 3);
-	conns_apply_lending(&conns, a->cookie, LENDING_LENT, NOW);
-	conns_apply_lending(&conns, b->cookie, LENDING_FREE, NOW);
+	conns_apply_lending(&conns, a->cookie, LENDING_LENT, NOW, NOW);
+	conns_apply_lending(&conns, b->cookie, LENDING_FREE, NOW, NOW);
 	levels_apply_word(&levels, a, &word);
 	levels_update(&levels, &conns, NOW);
 	assert_int_equal(p->in_use, 1);
@@ -301,14 +301,14 @@ static void lent_since_the_first_reading(void **state)
 	struct conn *a = add_conn(5432, "shop");
 
 	(void)state;
-	conns_apply_lending(&conns, a->cookie, LENDING_LENT, NOW);
-	conns_apply_lending(&conns, a->cookie, LENDING_LENT, NOW + 5);
+	conns_apply_lending(&conns, a->cookie, LENDING_LENT, NOW, NOW);
+	conns_apply_lending(&conns, a->cookie, LENDING_LENT, NOW + 5, NOW + 5);
 	assert_int_equal(a->lent_ns, NOW);
-	conns_apply_lending(&conns, a->cookie, LENDING_FREE, NOW + 6);
+	conns_apply_lending(&conns, a->cookie, LENDING_FREE, NOW + 6, NOW + 6);
 	assert_int_equal(a->lent_ns, 0);
-	conns_apply_lending(&conns, a->cookie, LENDING_LENT, NOW + 7);
+	conns_apply_lending(&conns, a->cookie, LENDING_LENT, NOW + 7, NOW + 7);
 	assert_int_equal(a->lent_ns, NOW + 7);
-	conns_apply_lending(&conns, 12345, LENDING_LENT, NOW);	/* nobody */
+	conns_apply_lending(&conns, 12345, LENDING_LENT, NOW, NOW);	/* nobody */
 }
 
 int main(void)

@@ -61,16 +61,20 @@ static bool is_idle(const struct conn *c)
 	       !c->view.unacked;
 }
 
-/* Lent a moment ago, it may have lain in its pool for hours before. */
+/*
+ * Lent a moment ago, it may have lain in its pool for hours before; and on a host that is too
+ * busy for us its pool may not have been read for as long.  So it was lent and silent from one
+ * reading to another.
+ */
 static bool is_lent(const struct conn *c, uint64_t grace_ns, uint64_t now_ns, struct symptom *ret)
 {
+	uint64_t from_ns = c->lent_ns > c->last_ns ? c->lent_ns : c->last_ns;
 	double quiet_s = ns_to_s(conn_quiet_ns(c, now_ns));
 
 	if (c->lending != LENDING_LENT || conn_quiet_ns(c, now_ns) < grace_ns ||
-	    elapsed_ns(c->lent_ns, now_ns) < grace_ns)
+	    elapsed_ns(from_ns, c->lent_until_ns) < grace_ns)
 		return false;
-	if (c->lent_ns > c->last_ns)
-		ret->since_ns = c->lent_ns;
+	ret->since_ns = from_ns;
 	ret->confidence = 1.0;
 	(void)snprintf(ret->why, sizeof(ret->why),
 		       "its own pool has lent it out and not got it back, idle for %.1f s", quiet_s);

@@ -45,7 +45,7 @@ static void read_pool(struct gopools *g, const struct client_pool *p)
 		if (l->state != LINK_NONE && l->state != LINK_DIALLING)
 			conns_apply_lending(g->conns, l->sock->slot.cookie,
 					    l->state == LINK_FREE ? LENDING_FREE : LENDING_LENT,
-					    sim_now_ns);
+					    sim_now_ns, sim_now_ns);
 	}
 }
 
