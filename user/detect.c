@@ -327,23 +327,38 @@ static struct detector_conf base_for(const struct detector_setting *set, const s
 	return base;
 }
 
+/* Whether the same trouble is told already, in the words of a detector with less to say. */
+static bool is_told(const struct run *r, const struct detect_conf *conf,
+		    const struct detector *kind, const struct conn *c)
+{
+	const struct detector_setting *less =
+		kind->rather_than ? detect_conf_find(conf, kind->rather_than) : NULL;
+
+	return less && find(r->d, less->detector, c);
+}
+
 /* All detectors on one connection, while it is at hand. */
 static void look_at_conns(const struct run *r, const struct detect_conf *conf)
 {
 	conns_for_each(r->conns, c) {
 		const struct pool *p = levels_of(r->levels, c);
+		const char *spared = NULL;
 		struct symptom s = { 0 };
 
 		for (size_t i = 0; i < conf->count; i++) {
 			const struct detector_setting *set = &conf->settings[i];
 			struct detector_conf base;
 
-			if (!set->base.enabled || set->detector->check_pool)
+			if (!set->base.enabled || set->detector->check_pool ||
+			    (spared && strcmp(spared, set->detector->name) == 0))
 				continue;
 			base = base_for(set, p);
 			if (!set->detector->check(c, p, &base, set->own, r->now_ns, &s))
 				continue;
-			take_in(r, set->detector, c, &s, base.grace_ns);
+			if (!is_told(r, conf, set->detector, c)) {
+				take_in(r, set->detector, c, &s, base.grace_ns);
+				spared = set->detector->rather_than;
+			}
 			s = (struct symptom){ 0 };	/* untouched by those that say no */
 		}
 	}

@@ -45,6 +45,11 @@ struct detector_conf {
 struct detector {
 	const char *name;	/* "idle-in-txn" */
 	const char *summary;
+	/*
+	 * A kind that tells the same trouble with less to say, or NULL.  Of the two a connection
+	 * has one finding: the one that it has already, else this; rules on that kind mean this too.
+	 */
+	const char *rather_than;
 	uint64_t grace_ns;	/* default */
 	const struct param *params;	/* own settings beyond enabled and grace, or NULL */
 	size_t conf_size;	/* of own settings */

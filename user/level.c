@@ -54,9 +54,10 @@ int levels_init(struct levels *l, uint32_t conn_capacity)
 	l->pasts = calloc(conn_capacity, sizeof(*l->pasts));
 	l->lately = calloc(LATELY, sizeof(*l->lately));
 	l->of_conn = calloc(conn_capacity, sizeof(*l->of_conn));
+	l->counted_as = calloc(conn_capacity, sizeof(*l->counted_as));
 	l->moved = calloc(conn_capacity, sizeof(*l->moved));
 	if (!l->pools || !l->windows || !l->demands || !l->readings || !l->pasts || !l->lately ||
-	    !l->of_conn || !l->moved ||
+	    !l->of_conn || !l->counted_as || !l->moved ||
 	    index_init(&l->by_key, conn_capacity) < 0) {
 		levels_done(l);
 		return -ENOMEM;
@@ -73,6 +74,7 @@ void levels_done(struct levels *l)
 	free(l->pasts);
 	free(l->lately);
 	free(l->of_conn);
+	free(l->counted_as);
 	free(l->moved);
 	index_done(&l->by_key);
 	*l = (struct levels){ 0 };
@@ -213,52 +215,60 @@ static void drop_pool(struct levels *l, uint32_t n)
 	index_put(&l->by_key, hash_pool(l, &l->pools[n]), n);
 }
 
+/* What a connection counts as. */
+#define AS_IN_USE  1
+#define AS_IDLE	   2
+#define AS_UNKNOWN 4
+#define AS_IN_TXN  8
+#define AS_BUSY	   16
+
 /*
  * The pool's own word comes first: a connection that is lent and silent is in use.
  * It is some time old, so one that works is in use whatever was said.
  */
-static bool count_by_word(struct pool *p, const struct conn *c)
+static uint8_t counts_as(const struct conn *c)
 {
 	bool silent = c->activity == ACTIVITY_IDLE || c->activity == ACTIVITY_UNKNOWN;
 
-	if (!silent || c->lending == LENDING_UNKNOWN)
-		return false;
-	if (c->lending == LENDING_LENT)
-		p->in_use++;
-	else
-		p->idle++;
-	return true;
-}
-
-static void count_conn(struct pool *p, const struct conn *c)
-{
-	p->open++;
-	if (c->opened_ns > p->newest_ns)
-		p->newest_ns = c->opened_ns;
-	if (count_by_word(p, c))
-		return;
+	if (silent && c->lending != LENDING_UNKNOWN)
+		return c->lending == LENDING_LENT ? AS_IN_USE : AS_IDLE;
 	switch (c->activity) {
 	case ACTIVITY_IDLE:
-		p->idle++;
-		break;
+		return AS_IDLE;
 	case ACTIVITY_IDLE_IN_TXN:
 	case ACTIVITY_FAILED_TXN:
-		p->in_use++;
-		p->in_txn++;
-		break;
+		return AS_IN_USE | AS_IN_TXN;
 	case ACTIVITY_BUSY:
-		p->in_txn += c->txn_ns != 0;
-		p->busy++;
-		p->in_use++;
-		break;
+		return c->txn_ns ? AS_IN_USE | AS_BUSY | AS_IN_TXN : AS_IN_USE | AS_BUSY;
 	case ACTIVITY_STARTING:
 	case ACTIVITY_UNREAD:
-		p->in_use++;
-		break;
+		return AS_IN_USE;
 	default:
-		p->unknown++;
-		break;
+		return AS_UNKNOWN;
 	}
+}
+
+/* One more, or (`by` -1) one less. */
+static void add_to(struct pool *p, uint8_t as, int by)
+{
+	uint32_t n = (uint32_t)by;
+
+	p->open += n;
+	p->in_use += as & AS_IN_USE ? n : 0;
+	p->idle += as & AS_IDLE ? n : 0;
+	p->unknown += as & AS_UNKNOWN ? n : 0;
+	p->in_txn += as & AS_IN_TXN ? n : 0;
+	p->busy += as & AS_BUSY ? n : 0;
+}
+
+static void count_conn(struct levels *l, uint32_t pool, const struct conn *c)
+{
+	struct pool *p = &l->pools[pool];
+
+	l->counted_as[c->slot] = counts_as(c);
+	add_to(p, l->counted_as[c->slot], 1);
+	if (c->opened_ns > p->newest_ns)
+		p->newest_ns = c->opened_ns;
 }
 
 /* What is new of a connection since it was last looked at. */
@@ -424,7 +434,7 @@ void levels_update(struct levels *l, const struct conns *t, uint64_t now_ns)
 		l->of_conn[i] = n;
 		if (n == LEVEL_NONE)
 			continue;
-		count_conn(&l->pools[n], c);
+		count_conn(l, n, c);
 		measure(l, n, c, now_ns);
 		history_take(&l->pools[n].history, &l->pasts[i], c, now_ns);
 	}
@@ -442,7 +452,7 @@ static void uncount(struct levels *l, uint32_t slot)
 {
 	if (l->of_conn[slot] >= l->count)
 		return;
-	l->pools[l->of_conn[slot]].open--;
+	add_to(&l->pools[l->of_conn[slot]], l->counted_as[slot], -1);
 	l->of_conn[slot] = LEVEL_NONE;
 }
 
@@ -461,7 +471,7 @@ void levels_opened(struct levels *l, const struct conn *c, uint64_t fact_ns, uin
 	l->of_conn[c->slot] = n;
 	if (l->readings[c->slot].cookie != c->cookie)
 		l->readings[c->slot] = (struct reading){ .cookie = c->cookie };
-	count_conn(&l->pools[n], c);
+	count_conn(l, n, c);
 	shift(l, &l->pools[n], fact_ns, now_ns);
 }
 

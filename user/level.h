@@ -92,6 +92,7 @@ struct levels {
 	struct pool *pools;
 	uint32_t count, capacity;
 	uint32_t *of_conn;	/* conn slot -> index in pools, or LEVEL_NONE */
+	uint8_t *counted_as;	/* and which of its numbers it is in, for as long as it is there */
 	struct window *windows;	/* of each pool: round trips of the last 60 s */
 	struct demand *demands;	/* of each pool: what was asked of it (level/demand.h) */
 	struct reading *readings;	/* of each conn slot: the sums last taken in */

@@ -62,13 +62,22 @@ static bool fits(const char *pattern, const char *s)
 	return !*pattern || text_match(pattern, s ? s : "");
 }
 
+/* While nothing is under way; a statement that nobody waits for is another trouble. */
+static bool is_of_kind(const struct finding *f, const char *kind)
+{
+	const char *less = f->detector->rather_than;
+
+	return fits(kind, f->detector->name) ||
+	       (less && f->conn.activity != ACTIVITY_BUSY && fits(kind, less));
+}
+
 static bool rule_matches(const struct rule *r, const struct finding *f,
 			 const struct circumstances *w)
 {
 	const struct conn *c = &f->conn;
 	char endpoint[ADDR_TEXT_LEN];
 
-	return (!r->pid || r->pid == c->pid) && fits(r->kind, f->detector->name) &&
+	return (!r->pid || r->pid == c->pid) && is_of_kind(f, r->kind) &&
 	       fits(r->comm, c->comm) && fits(r->exe, w->exe) && fits(r->cgroup, w->cgroup) &&
 	       fits(r->endpoint, addr_format(&c->remote, endpoint)) &&
 	       fits(r->database, c->database) && fits(r->user, c->user);

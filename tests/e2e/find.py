@@ -154,4 +154,5 @@ def reordered(b):
     for app in apps:
         d.wait_activity(app.pid, "idle", "known again", app.backend())
 
+
 tap.main(shared)

@@ -86,12 +86,6 @@ UNSEEN = {
     ("libmariadb", "opened"): (2, LAST),
 }
 
-# Found though nothing leaks: not right, and known.
-KNOWN_WRONG = {
-    ("psycopg2", "queued_burst", "growth"):
-        "the pool dials for one after the other, slower than the work is done",
-}
-
 # What only a pattern shows is owed from when it is there: after so many of the same program.
 PATTERN = {"held": 5, "unused": 4}
 ASKED = ("conn", "rows", "exhausted")       # of database/sql, which says itself what it lent
@@ -294,14 +288,6 @@ def compare(programs, findings):
     return scores, left
 
 
-def known(f, programs):
-    """Why it is known to be found though it is no leak, or None."""
-    for p in programs:
-        if p.pid == f["pid"]:
-            return KNOWN_WRONG.get((p.driver, p.mode, f["kind"]))
-    return None
-
-
 def keep(programs, findings):
     """All there is to know, for who looks into it later."""
     with open(os.path.join(tap.build_dir(), "truth.json"), "w") as f:
@@ -325,10 +311,9 @@ def truth(b):
     leaking = rounds(bench)
     findings = bench.confirmed()
     keep(leaking, findings)
-    scores, left = compare(leaking, findings)
+    scores, wrong = compare(leaking, findings)
     programs = leaking + bench.healthy
-    wrong = [f for f in left if known(f, programs) is None]
-    for f in left:
+    for f in wrong:
         scores[driver_of(f, programs), f["kind"]].wrong += 1
     for (driver, kind), score in sorted(scores.items()):
         b.note(score.line(driver, kind))
@@ -338,9 +323,6 @@ def truth(b):
     missed = [text for s in scores.values() for text in s.missed]
     late = [text for s in scores.values() for text in s.late]
     injected = sum(s.injected for s in scores.values())
-    for f in left:
-        if f not in wrong:
-            b.note(f"wrong, and known: {tell(f, programs)}: {known(f, programs)}")
     for text in [f"missed: {t}" for t in missed] + [f"late: {t}" for t in late] + \
             [f"wrong: {tell(f, programs)}" for f in wrong]:
         b.note(text)

@@ -47,6 +47,26 @@ static void as_many_as_are_at_work_and_as_many_again(void **state)
 	assert_int_equal(advise(&d, NOW_NS).max_open, 13);
 }
 
+/* Four processes with a connection each are asked as much as one with four. */
+static void workers_are_advised_together(void **state)
+{
+	struct demand one = {
+		.since_ns = NOW_NS - 60 * NS_PER_S, .queries = 750, .peak_per_s = 25, .rtt_n = 750,
+		.rtt_us = 750ULL * 40000, .in_use_max = 1, .open_max = 1, .full_s = 50,
+	};
+	struct demand all = one;
+	struct advice a;
+
+	(void)state;
+	for (int i = 0; i < 3; i++)
+		demand_add(&all, &one);
+	a = advise(&all, NOW_NS);
+	assert_int_equal(a.max_open, 8);
+	assert_int_equal(all.in_use_max, 4);
+	/* That each of them was full says nothing of a limit of all. */
+	assert_int_equal(advise_guess(&all, NOW_NS).max_open, 0);
+}
+
 static void never_fewer_than_were_in_use_nor_than_two(void **state)
 {
 	struct demand d = usual();
@@ -199,6 +219,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(as_many_as_are_at_work_and_as_many_again),
+		cmocka_unit_test(workers_are_advised_together),
 		cmocka_unit_test(never_fewer_than_were_in_use_nor_than_two),
 		cmocka_unit_test(nothing_is_said_of_what_was_hardly_seen),
 		cmocka_unit_test(who_throws_connections_away_may_keep_all),

@@ -370,6 +370,48 @@ static bool is_found(struct world *w, const char *kind)
 	return false;
 }
 
+/* One trouble has one finding: the one that says more, or the one that is there. */
+static void what_was_cancelled_is_told_once(void **state)
+{
+	struct world *w = *state;
+
+	leak(w, 0, START)->status = 'E';
+	apply(w, 0)->cancelled_ns = START;
+	assert_string_equal(run(w, 40), "S");
+	assert_true(is_found(w, "cancelled"));
+	assert_false(is_found(w, "idle-in-txn"));
+	detect_conf_find(&w->conf, "idle-in-txn")->base.grace_ns = 10 * NS_PER_S;
+	w->slots[0].last_ns = START + 50 * NS_PER_S;
+	apply(w, 0)->cancelled_ns = START + 50 * NS_PER_S;
+	assert_string_equal(run(w, 65), "SR");
+	assert_string_equal(run(w, 90), "");
+	assert_true(is_found(w, "idle-in-txn"));
+	assert_false(is_found(w, "cancelled"));
+}
+
+/* A host so busy that its pool is read once, and then not for a minute: it lay there since. */
+static void held_is_lent_from_one_reading_to_another(void **state)
+{
+	struct world *w = *state;
+	uint64_t read_ns = START + 2 * NS_PER_S;
+
+	leak(w, 0, START)->status = 'I';
+	conns_apply_lending(&w->conns, apply(w, 0)->cookie, LENDING_LENT, START + NS_PER_S, read_ns);
+	assert_string_equal(run(w, 100), "");
+	/* What was read was read at some time in between: it counts as of the first moment. */
+	conns_apply_lending(&w->conns, 100, LENDING_LENT, read_ns + 59 * NS_PER_S, START + 110 * NS_PER_S);
+	assert_string_equal(run(w, 110), "");
+	conns_apply_lending(&w->conns, 100, LENDING_LENT, read_ns + 60 * NS_PER_S, START + 111 * NS_PER_S);
+	(void)run(w, 111);
+	assert_true(is_found(w, "held"));
+	/* And it was silent from one to the other. */
+	w->slots[0].last_ns = START + 112 * NS_PER_S;
+	(void)apply(w, 0);
+	conns_apply_lending(&w->conns, 100, LENDING_LENT, START + 113 * NS_PER_S, START + 113 * NS_PER_S);
+	(void)run(w, 180);
+	assert_false(is_found(w, "held"));
+}
+
 static void idle_in_txn_is_told_from_its_likes(void **state)
 {
 	static const struct {
@@ -661,6 +703,8 @@ int main(void)
 		TEST(a_long_repair_is_not_judged_either),
 		TEST(uncertain_is_never_idle_in_txn),
 		TEST(disabled_finds_nothing_and_drops_what_it_had),
+		TEST(what_was_cancelled_is_told_once),
+		TEST(held_is_lent_from_one_reading_to_another),
 		TEST(idle_in_txn_is_told_from_its_likes),
 		TEST(an_adopted_one_is_less_sure),
 		TEST(a_failed_transaction_says_so),

@@ -447,6 +447,8 @@ static void those_that_close_at_once_never_add_up(void **state)
 		levels_opened(&w->levels, &w->conns.table[slot], START + i, START + i);
 		assert_int_equal(pool_of(w, slot)->open, 1);
 		levels_closed(&w->levels, &w->conns.table[slot]);
+		assert_int_equal(w->levels.pools[0].open, 0);
+		assert_int_equal(w->levels.pools[0].idle, 0);
 		close_slot(w, slot);
 	}
 	assert_int_equal(w->levels.pools[0].gear, 1);

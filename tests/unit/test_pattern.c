@@ -242,6 +242,79 @@ static void a_burst_of_silent_work_is_no_growth(void **state)
 	assert_int_equal(w->detect.suspected, 0);
 }
 
+/*
+ * Dials `count` one after the other, each asked `queries` things at once, the next dialled
+ * `pause_ns` after the one before was there.
+ */
+static void dial_in_line(struct world *w, int count, uint32_t queries, uint64_t pause_ns)
+{
+	for (int i = 0; i < count; i++) {
+		uint32_t n = dial(w);
+
+		w->now_ns += 20 * NS_PER_MS;
+		w->slots[n].last_ns = w->now_ns;
+		for (uint32_t q = 0; q < queries; q++)
+			query(w, n);
+		w->now_ns += pause_ns;
+		if (i % 4 == 0)
+			look(w);
+	}
+}
+
+/* Short work for many threads: the pool dials for each in turn, and the first are done. */
+static void a_burst_in_line_is_no_growth(void **state)
+{
+	struct world *w = *state;
+
+	only(w, "growth");
+	live(w);
+	/* One before, and some later, are none of it. */
+	(void)dial(w);
+	pass(w, 20 * NS_PER_S);
+	dial_in_line(w, 60, 2, NS_PER_MS);
+	for (int i = 0; i < 3; i++) {
+		pass(w, 5 * NS_PER_S);
+		(void)dial(w);
+	}
+	pass(w, 600 * NS_PER_S);
+	assert_int_equal(w->detect.suspected, 0);
+}
+
+/* A second pool to the same database opens its reserve. */
+static void a_fill_is_no_growth(void **state)
+{
+	struct world *w = *state;
+
+	only(w, "growth");
+	live(w);
+	dial_in_line(w, 60, 0, NS_PER_MS);
+	pass(w, 600 * NS_PER_S);
+	assert_int_equal(w->detect.suspected, 0);
+}
+
+static void with_pauses_it_is_growth(void **state)
+{
+	struct world *w = *state;
+
+	only(w, "growth");
+	live(w);
+	dial_in_line(w, 60, 2, 60 * NS_PER_MS);
+	pass(w, 10 * NS_PER_S);
+	assert_string_equal(w->told, "SgCg");
+}
+
+/* What does not stop is no burst, however hurried. */
+static void without_an_end_it_is_growth(void **state)
+{
+	struct world *w = *state;
+
+	only(w, "growth");
+	live(w);
+	dial_in_line(w, 1600, 1, NS_PER_MS);
+	pass(w, 10 * NS_PER_S);
+	assert_string_equal(w->told, "SgCg");
+}
+
 /* The server restarts: all are gone, and opened again one by one. */
 static void a_return_is_no_growth(void **state)
 {
@@ -496,6 +569,10 @@ int main(void)
 		TEST(the_first_minute_is_no_growth),
 		TEST(a_burst_is_no_growth),
 		TEST(a_burst_of_silent_work_is_no_growth),
+		TEST(a_burst_in_line_is_no_growth),
+		TEST(a_fill_is_no_growth),
+		TEST(with_pauses_it_is_growth),
+		TEST(without_an_end_it_is_growth),
 		TEST(a_return_is_no_growth),
 		TEST(filled_between_two_looks_is_no_growth),
 		TEST(a_renewal_between_two_looks_passes_nobody_by),

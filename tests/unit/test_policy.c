@@ -243,6 +243,22 @@ static void every_part_of_a_rule_must_match(void **state)
 	expect(x, NOW, VERDICT_ACT, REASON_RULE);
 }
 
+/* What is told as another kind because that says more is none the less for it. */
+static void a_rule_means_what_is_told_rather_than_its_kind(void **state)
+{
+	static const struct detector more = { .name = "cancelled", .rather_than = "idle-in-txn" };
+	struct world *x = *state;
+
+	x->f.detector = &more;
+	strcpy(x->rules[0].kind, "idle-in-txn");
+	expect(x, NOW, VERDICT_ACT, REASON_RULE);
+	strcpy(x->rules[0].kind, "cancelled");
+	expect(x, NOW, VERDICT_ACT, REASON_RULE);
+	strcpy(x->rules[0].kind, "idle-in-txn");
+	x->f.conn.activity = ACTIVITY_BUSY;	/* the server works on it still */
+	expect(x, NOW, VERDICT_OBSERVE, REASON_NO_RULE);
+}
+
 static void unknown_surroundings_match_no_pattern(void **state)
 {
 	struct world *x = *state;
@@ -528,6 +544,7 @@ int main(void)
 		TEST(reasons_come_in_order),
 		TEST(defaults),
 		TEST(every_part_of_a_rule_must_match),
+		TEST(a_rule_means_what_is_told_rather_than_its_kind),
 		TEST(unknown_surroundings_match_no_pattern),
 		TEST(the_first_rule_that_matches_wins),
 		TEST(the_ladder_climbs_in_time),

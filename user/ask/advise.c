@@ -165,15 +165,43 @@ static void set_settings(json_t *o, json_t *words, const struct advice *a, enum 
 	set(o, "settings", settings);
 }
 
+static bool serves_alike(const struct pool *p, const struct pool *other)
+{
+	return p->uid == other->uid && p->protocol == other->protocol &&
+	       addr_equal(&p->endpoint, &other->endpoint) && strcmp(p->comm, other->comm) == 0 &&
+	       strcmp(p->user, other->user) == 0 && strcmp(p->database, other->database) == 0;
+}
+
+/*
+ * PHP's workers are processes, and have a connection each: how many there should be is a
+ * matter of what all of them are asked.  Returns how many there are.
+ */
+static uint32_t add_workers(const struct levels *l, const struct pool *p, struct demand *d)
+{
+	uint32_t workers = 1;
+
+	for (uint32_t i = 0; i < l->count; i++) {
+		const struct pool *other = &l->pools[i];
+
+		if (other == p || !serves_alike(p, other))
+			continue;
+		demand_add(d, levels_demand(l, other));
+		workers++;
+	}
+	return workers;
+}
+
 static json_t *row(const struct inquiry *q, const struct pool *p)
 {
-	const struct demand *d = levels_demand(&q->e->levels, p);
+	struct demand of_all = *levels_demand(&q->e->levels, p), *d = &of_all;
+	enum library own = p->word.known ? LIBRARY_DATABASE_SQL : library_of_pool(p);
+	uint32_t workers = own == LIBRARY_PHP_FPM ? add_workers(&q->e->levels, p, d) : 0;
 	struct advice a = advise(d, q->now_ns);
 	struct guess g = advise_guess(d, q->now_ns);
-	enum library own = p->word.known ? LIBRARY_DATABASE_SQL : library_of_pool(p);
 	json_t *o = json_object(), *words = json_array();
 
 	document_pool_identity(o, p);
+	set(o, "workers", count(workers));
 	set(o, "library", own < LIBRARY_MAX ? json_string(library_name(own)) : json_null());
 	set(o, "open", json_integer(p->open));
 	set_numbers(o, d, q->now_ns);
@@ -184,6 +212,8 @@ static json_t *row(const struct inquiry *q, const struct pool *p)
 	set(o, "seen", seen(&g, &p->word));
 	if (!q->e->has_daemon)
 		say(words, "no daemon is running: this is what one command saw while it looked");
+	if (workers)
+		say(words, "of all %u workers together:", workers);
 	say_why(words, &a, d, q->now_ns);
 	say_word(words, &p->word);
 	if (!p->word.known)

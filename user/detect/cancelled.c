@@ -12,6 +12,9 @@
  * nobody, is none of this.  A session at rest after a cancel (psql's prompt) is idle and
  * never told.
  *
+ * A transaction that is left open so is told once: rather than as idle-in-txn, unless it was
+ * told as that already (a shorter grace).  Rules on idle-in-txn mean it too.
+ *
  * How it can be wrong: a cancel that came late, for the statement before, when the next had
  * just begun.  What it cannot see: a cancel from another process, a client that gives up
  * without a word or closes the connection, a cancel that is encrypted.
@@ -70,6 +73,7 @@ static bool check(const struct conn *c, const struct pool *p, const struct detec
 static const struct detector cancelled = {
 	.name = "cancelled",
 	.summary = "given up by its client, and not given back",
+	.rather_than = "idle-in-txn",
 	.grace_ns = 30 * NS_PER_S,
 	.check = check,
 };

@@ -6,7 +6,9 @@
  * of all others.  Told are
  *   - `connections` more than there were at any time of the ten minutes before, within
  *     `window`, although no work asked for them: on the average less than a quarter
- *     of the new ones were worked with at a time.  In a burst all of them are.
+ *     of the new ones were worked with at a time, and they did not come in one go.  In a
+ *     burst all of them are worked with; or the pool dials for one after the other (psycopg2's),
+ *     without a pause between the dials, and the first have done their work meanwhile.
  *   - more than `held_share` of a pool of eight and more overtaken and left idle (see
  *     held.c), for the grace.
  * A pool younger than the grace, or than two windows, is filling up and not judged; one
@@ -14,9 +16,9 @@
  * minute, while as many are there.
  *
  * How it can be wrong: a second pool of the same process to the same database that
- * opens a reserve of this size later, one by one; a pool that dials one after the other for
- * all that wait (psycopg2's) in a burst of so many, when the work is done sooner than dialled
- * for, or is silent for seconds in between.
+ * opens a reserve of this size later, one by one, with pauses; a burst whose work is silent for
+ * seconds in between.  What it does not say: a loop that opens so many without a pause and
+ * then stops, for a pool that is filled does the same.
  */
 #include <stdio.h>
 
@@ -25,6 +27,8 @@
 
 #define AT_WORK_SHARE 4	/* of the new ones: a quarter */
 #define LEAST_OPEN    8
+#define CHAIN	      4	/* of connections left idle, see held.c */
+#define CHAIN_BESIDE  7
 
 struct conf {
 	uint64_t connections;
@@ -55,6 +59,17 @@ static bool was_needless(const struct history *h)
 	return span_ns && h->new_lives_ns / span_ns < h->new_count / AT_WORK_SHARE;
 }
 
+/*
+ * Whether they came in one go: each dialled right behind the one before, and that for less
+ * than the window.  So a pool is filled, and so it dials for all that wait in line.
+ */
+static bool came_at_once(const struct history *h, const struct conf *own)
+{
+	uint64_t took_ns;
+
+	return history_in_a_row(h, own->connections, &took_ns) && took_ns < own->window_ns;
+}
+
 static bool grew(const struct pool *p, const struct conf *own, uint64_t grace_ns,
 		 struct symptom *ret)
 {
@@ -62,6 +77,7 @@ static bool grew(const struct pool *p, const struct conf *own, uint64_t grace_ns
 	uint32_t before;
 
 	if (p->history.new_count < own->connections || !was_needless(&p->history) ||
+	    came_at_once(&p->history, own) ||
 	    !history_grew(&p->history, p->history.begun_ns + young_ns, own->window_ns,
 			  own->connections, &before))
 		return false;
@@ -75,9 +91,11 @@ static bool lost_many(const struct pool *p, const struct conf *own, uint64_t unt
 		      uint64_t grace_ns, struct symptom *ret)
 {
 	uint32_t held = history_overtaken(&p->history, until_ns);
+	bool beside = history_outlived(&p->history, 0, until_ns);
 
 	if (p->open < LEAST_OPEN || p->fills_ahead || held * 100ULL <= p->open * own->held_share_pct ||
-	    p->history.woke_after_ns > grace_ns || history_chain(&p->history, 0, until_ns) < 4)
+	    p->history.woke_after_ns > grace_ns ||
+	    history_chain(&p->history, 0, until_ns) < (beside ? CHAIN_BESIDE : CHAIN))
 		return false;
 	(void)snprintf(ret->why, sizeof(ret->why),
 		       "%u of %u connections left idle while it dialled for more", held, p->open);

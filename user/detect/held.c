@@ -14,6 +14,9 @@
  * overtaken `overtaken` times and two of the chain came after it; and, once the pool
  * has shown a chain longer than that, when it was overtaken at all.  Where an overtaken
  * connection went back to work, its pool has to be silent four times as long.
+ * Where older connections work on beside the chain, it has to be of seven: the pool still has
+ * those, and a program may well dial some past it and keep them (for a lock, a scheduler, a
+ * thread of its own).
  *
  * Connections that have asked for notifications wait for them, and what forwards other
  * programs' connections (level/forwarder.c) has one for each of its clients: neither is
@@ -25,8 +28,8 @@
  *
  * How it can be wrong: what its library has in memory already (4 KiB in Go, 16 in libpq)
  * is read unseen; a connection kept on purpose (for an advisory lock) is lent as well;
- * four or more lazy pools to one database in one process, each dialling when the others
- * have come to rest, look like one that leaks; the idle ones of a
+ * eight and more of these beside a pool, or four and more lazy pools to one database in one
+ * process of which the older are not used any more, look like one that leaks; the idle ones of a
  * healthy pool look like those of a leaking one to the same database in the same
  * process.  What it cannot see, it does not say: the last connections of an exhausted
  * pool, after which none is dialled; a pool that is filled to its limit from the start; one
@@ -38,6 +41,7 @@
 #include "lib/clock.h"
 
 #define LINKS	 2	/* of a chain behind a connection */
+#define BESIDE	 6	/* more links than that, where older connections work on */
 #define PATIENCE 4	/* times as long as one came back after */
 
 struct conf {
@@ -63,24 +67,38 @@ static bool is_idle(const struct conn *c)
  */
 static bool is_lent(const struct conn *c, uint64_t grace_ns, uint64_t now_ns, struct symptom *ret)
 {
+	uint64_t from_ns = c->lent_ns > c->last_ns ? c->lent_ns : c->last_ns;
 	double quiet_s = ns_to_s(conn_quiet_ns(c, now_ns));
 
 	if (c->lending != LENDING_LENT || conn_quiet_ns(c, c->lending_ns) < grace_ns ||
 	    elapsed_ns(c->lent_ns, c->lending_ns) < grace_ns)
 		return false;
-	if (c->lent_ns > c->last_ns)
-		ret->since_ns = c->lent_ns;
+	ret->since_ns = from_ns;
 	ret->confidence = 1.0;
 	(void)snprintf(ret->why, sizeof(ret->why),
 		       "its own pool has lent it out and not got it back, idle for %.1f s", quiet_s);
 	return true;
 }
 
+/*
+ * Whether the chain proves it.  Where connections that are older than those dials work on, the
+ * pool lost none of them: who dials may have opened a few of his own beside it, for good.
+ */
+static bool is_proved(const struct conn *c, const struct pool *p, uint64_t times, uint64_t until_ns)
+{
+	const struct history *h = &p->history;
+	uint32_t whole = history_chain(h, 0, until_ns);
+
+	if (history_outlived(h, c->overtaken_ns, until_ns) && whole <= BESIDE)
+		return false;
+	return whole > times ||
+	       (c->overtaken >= times && history_chain(h, c->overtaken_ns, until_ns) >= LINKS);
+}
+
 static bool is_overtaken(const struct conn *c, const struct pool *p, uint64_t times,
 			 uint64_t grace_ns, uint64_t now_ns, struct symptom *ret)
 {
 	uint64_t wait_ns = grace_ns, until_ns;
-	bool often = c->overtaken >= times;
 
 	if (p->fills_ahead)
 		return false;
@@ -91,8 +109,7 @@ static bool is_overtaken(const struct conn *c, const struct pool *p, uint64_t ti
 	until_ns = elapsed_ns(wait_ns + c->paused_ns, now_ns);
 	if (c->paused || c->overtaken_ns > until_ns)
 		return false;
-	if (!(often && history_chain(&p->history, c->overtaken_ns, until_ns) >= LINKS) &&
-	    history_chain(&p->history, 0, until_ns) <= times)
+	if (!is_proved(c, p, times, until_ns))
 		return false;
 	ret->confidence = c->adopted ? 0.7 : 0.8;
 	(void)snprintf(ret->why, sizeof(ret->why),

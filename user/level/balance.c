@@ -61,6 +61,26 @@ int32_t balance_at(const struct balance *b, uint64_t ns)
 	return open_before(b, after(b, ns));
 }
 
+struct rises balance_rises(const struct balance *b, uint32_t most, uint64_t ns)
+{
+	struct rises r = { 0 };
+	uint64_t later_ns = 0;
+
+	for (uint32_t n = b->count; n && r.count < most; n--) {
+		const struct change *s = &b->step[n - 1];
+
+		if (s->open < open_before(b, n - 1))
+			continue;
+		if (r.count && later_ns - s->ns <= ns) {
+			r.near++;
+			r.near_ns += later_ns - s->ns;
+		}
+		later_ns = s->ns;
+		r.count++;
+	}
+	return r;
+}
+
 int32_t balance_most(const struct balance *b, uint64_t from_ns, uint64_t until_ns)
 {
 	int32_t most = balance_at(b, from_ns);

@@ -62,6 +62,26 @@ void demand_look(struct demand *d, const struct pool *p, uint64_t now_ns)
 	d->second_queries = 0;
 }
 
+void demand_add(struct demand *d, const struct demand *other)
+{
+	if (other->since_ns < d->since_ns)
+		d->since_ns = other->since_ns;
+	d->queries += other->queries;
+	d->peak_per_s += other->peak_per_s;
+	d->busy_s += other->busy_s;
+	d->in_use_s += other->in_use_s;
+	d->rtt_n += other->rtt_n;
+	d->rtt_us += other->rtt_us;
+	d->open_max += other->open_max;
+	d->in_use_max += other->in_use_max;
+	d->idle_max += other->idle_max;
+	d->full_s = 0;	/* all at once, of several: nobody looked */
+	d->ended += other->ended;
+	d->ended_young += other->ended_young;
+	if (other->oldest_ns > d->oldest_ns)
+		d->oldest_ns = other->oldest_ns;
+}
+
 double demand_latency_s(const struct demand *d)
 {
 	if (!d->queries || !d->rtt_n)

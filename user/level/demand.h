@@ -42,6 +42,9 @@ void demand_ended(struct demand *d, const struct ended *e, uint64_t queries);
 /* After the pool was counted: `now_ns` of the look. */
 void demand_look(struct demand *d, const struct pool *p, uint64_t now_ns);
 
+/* Takes in what was asked of another pool: of one that serves alike in another process. */
+void demand_add(struct demand *d, const struct demand *other);
+
 /* Seconds from sending a request to its answer, on the mean.  0: not known. */
 double demand_latency_s(const struct demand *d);
 

@@ -14,6 +14,7 @@
 #define BRIEF_NS    (5 * NS_PER_S)
 #define BRIEF_MOST  5			/* queries: BEGIN, one, COMMIT, and a little set-up */
 #define SPAN_NS	    (SPAN_S * NS_PER_S)
+#define FIRST_NS    (250 * NS_PER_MS)	/* what is said on a new one at first takes no longer */
 #define LENT_NS	    (4 * NS_PER_S)	/* so long a borrower may have other things to do */
 
 static uint32_t first_kept(uint64_t count)
@@ -211,6 +212,15 @@ static void mark(struct history *h, const struct conn *c)
 		h->rested_at[born] = (uint8_t)first;
 }
 
+static void mark_work(struct history *h, const struct past *past, const struct conn *c)
+{
+	uint32_t base = first_kept(h->used_count);
+	uint64_t *worked_ns = &h->worked_ns[first_from(h->used_ns, h->used_count, c->opened_ns + 1) - base];
+
+	if (past->resumed_ns > *worked_ns)
+		*worked_ns = past->resumed_ns;
+}
+
 static void mark_unused(struct history *h, const struct conn *c)
 {
 	uint32_t n = first_from(h->unused_ns, h->unused_count, c->opened_ns);
@@ -227,11 +237,13 @@ static void note_new(struct history *h, const struct conn *c, uint64_t now_ns)
 {
 	bool may_go_on = c->queries && conn_quiet_ns(c, now_ns) < LENT_NS;
 	uint64_t until_ns = may_go_on ? now_ns : c->last_ns;
+	uint64_t first_ns = elapsed_ns(c->opened_ns, c->last_ns);
 
 	if (c->adopted || elapsed_ns(c->opened_ns, now_ns) >= HISTORY_NEW_NS)
 		return;
 	h->new_count++;
 	h->new_lives_ns += elapsed_ns(c->opened_ns, until_ns);
+	h->new_first_ns += first_ns < FIRST_NS ? first_ns : FIRST_NS;
 	h->new_opened_ns += (uint64_t)((int64_t)(c->opened_ns - h->new_opened_ns) /
 				       (int64_t)h->new_count);
 	if (c->opened_ns > h->new_newest_ns)
@@ -276,8 +288,9 @@ void history_begin(struct history *h, uint64_t now_ns)
 	h->stepped = false;
 	memset(h->rested_at, 0xff, sizeof(h->rested_at));
 	memset(h->overtaken, 0, sizeof(h->overtaken));
+	memset(h->worked_ns, 0, sizeof(h->worked_ns));
 	h->new_count = 0;
-	h->new_lives_ns = h->new_newest_ns = h->new_opened_ns = 0;
+	h->new_lives_ns = h->new_newest_ns = h->new_opened_ns = h->new_first_ns = 0;
 }
 
 static void step(struct history *h, uint64_t ns, int32_t by)
@@ -306,6 +319,8 @@ static void note_rest(struct history *h, struct past *past, const struct conn *c
 		past->at_rest = true;
 		return;
 	}
+	if (past->idle)
+		past->resumed_ns = c->last_ns;
 	if (c->overtaken && past->idle && idle_ns > h->woke_after_ns)
 		h->woke_after_ns = idle_ns;
 	past->last_ns = c->last_ns;
@@ -328,6 +343,8 @@ void history_take(struct history *h, struct past *past, struct conn *c, uint64_t
 	overtake(h, past, c);
 	if (c->overtaken && is_at_rest(c))
 		mark(h, c);
+	if (past->resumed_ns)
+		mark_work(h, past, c);
 	if (past->settled && !c->queries)
 		mark_unused(h, c);
 	note_new(h, c, now_ns);
@@ -391,6 +408,21 @@ uint32_t history_chain(const struct history *h, uint64_t from_ns, uint64_t until
 	return length;
 }
 
+bool history_outlived(const struct history *h, uint64_t from_ns, uint64_t since_ns)
+{
+	uint32_t limit = 0;
+
+	if (from_ns)
+		limit = first_from(h->used_ns, h->used_count, from_ns) - first_kept(h->used_count);
+	else
+		while (limit < OCCASIONS && !h->overtaken[limit])
+			limit++;
+	for (uint32_t i = 0; i <= limit; i++)
+		if (h->worked_ns[i] >= since_ns)
+			return true;
+	return false;
+}
+
 uint32_t history_overtaken(const struct history *h, uint64_t until_ns)
 {
 	uint32_t base = first_kept(h->used_count), n = 0;
@@ -420,6 +452,21 @@ bool history_grew(const struct history *h, uint64_t from_ns, uint64_t window_ns,
 		return true;
 	}
 	return false;
+}
+
+bool history_in_a_row(const struct history *h, uint64_t count, uint64_t *ret_ns)
+{
+	uint64_t most = count < STEPS ? count : STEPS, soon_ns;
+	struct rises r;
+
+	if (!h->new_count)
+		return false;
+	soon_ns = h->new_first_ns / h->new_count + FOLLOWS_NS;
+	r = balance_rises(&h->balance, (uint32_t)most, soon_ns);
+	if (!r.near || r.near * 4 < (r.count - 1) * 3)
+		return false;
+	*ret_ns = r.near_ns / r.near * h->new_count;
+	return true;
 }
 
 void history_thrown(const struct history *h, uint64_t from_ns, uint64_t until_ns,

@@ -73,11 +73,14 @@ struct history {
 	 */
 	uint8_t rested_at[OCCASIONS + 1];
 	uint16_t overtaken[OCCASIONS];
+	/* Of all, by the occasion that brought them: when one that lay idle last worked. */
+	uint64_t worked_ns[OCCASIONS + 1];
 	/* Of unused_ns, those kept, a bit each: its connection lies there still. */
 	uint32_t unused_open, unused_then;	/* the latter at the last look */
 
 	/* Of the connections opened in the last HISTORY_NEW_NS: what was worked with each. */
 	uint64_t new_lives_ns, new_opened_ns, new_newest_ns;	/* sum, mean, last */
+	uint64_t new_first_ns;	/* sum: from the dial to its last word, a quarter of a second at most */
 	uint32_t new_count;
 
 	uint64_t span;		/* the newest, of SPAN_S seconds */
@@ -89,6 +92,7 @@ struct history {
 /* What was known of a slot's connection at the last look. */
 struct past {
 	uint64_t cookie, last_ns;
+	uint64_t resumed_ns;	/* when it last worked after it was seen idle; 0: never */
 	int32_t balance;	/* of its pool, when it came to rest */
 	bool at_rest;		/* nothing was said since the look before */
 	bool late;		/* it was not young when it was first seen */
@@ -114,6 +118,12 @@ void history_ended(struct history *h, const struct past *past, const struct ende
  */
 uint32_t history_chain(const struct history *h, uint64_t from_ns, uint64_t until_ns);
 
+/*
+ * Whether one that was there before `from_ns` (0: before any was overtaken) lay idle and has worked since `since_ns`.  A pool
+ * that loses its connections has new ones at work; who dials beside a pool leaves it the old.
+ */
+bool history_outlived(const struct history *h, uint64_t from_ns, uint64_t since_ns);
+
 /* How many connections were overtaken, no later than `until_ns`. */
 uint32_t history_overtaken(const struct history *h, uint64_t until_ns);
 
@@ -124,6 +134,13 @@ uint32_t history_overtaken(const struct history *h, uint64_t until_ns);
  */
 bool history_grew(const struct history *h, uint64_t from_ns, uint64_t window_ns, uint64_t by,
 		  uint32_t *ret_before);
+
+/*
+ * Whether of the last `count` dials (of those that are kept) most came right behind one
+ * another: when one was there and had begun, the next was on its way.  And how long all new
+ * ones took at that rate.
+ */
+bool history_in_a_row(const struct history *h, uint64_t count, uint64_t *ret_ns);
 
 /*
  * The ends in the spans that began between the two, of the last five minutes, and of those
