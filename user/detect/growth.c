@@ -76,7 +76,7 @@ static bool lost_many(const struct pool *p, const struct conf *own, uint64_t unt
 {
 	uint32_t held = history_overtaken(&p->history, until_ns);
 
-	if (p->open < LEAST_OPEN || p->fills_ahead || held * 100ULL <= p->open * own->held_share_pct ||
+	if (p->open < LEAST_OPEN || held * 100ULL <= p->open * own->held_share_pct ||
 	    p->history.woke_after_ns > grace_ns || history_chain(&p->history, 0, until_ns) < 4)
 		return false;
 	(void)snprintf(ret->why, sizeof(ret->why),
