@@ -161,7 +161,8 @@ struct mark {
 	__u8 taken;
 	__u8 wanted;		/* 1: the statement that was just sent is to be kept */
 	__u8 sent_last;		/* 1: outside a transaction nothing was sent since the snapshot */
-	__u8 pad[7];
+	__u8 pad[3];
+	__u32 sender;		/* the thread of the snapshot, by a number no other has */
 };
 
 _Static_assert(sizeof(struct mark) == 16, "struct mark is ABI");
@@ -198,12 +199,13 @@ struct stack_snapshot {
 	__u64 ip, sp, bp, bx, r12, r13, r14, r15;	/* at the system call's entry */
 	__u64 goroutine[2];	/* what Go before and since 1.23 has at its g's goid */
 	__u32 len;		/* bytes of the stack, from sp upward */
-	__u32 pad;
+	__u32 sender;		/* the same thread as a number no other has, however old; never 0 */
+	__u64 since_ns;		/* what was kept is of this thread since then */
 	char thread[16];
 	__u8 bytes[SNAPSHOT_BYTES];
 };
 
-_Static_assert(sizeof(struct stack_snapshot) == 120 + SNAPSHOT_BYTES, "stack_snapshot is ABI");
+_Static_assert(sizeof(struct stack_snapshot) == 128 + SNAPSHOT_BYTES, "stack_snapshot is ABI");
 
 /* How much evidence is taken of who sent what. */
 enum evidence_tier {

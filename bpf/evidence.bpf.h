@@ -109,7 +109,7 @@ static __always_inline void note_sender(struct sock *sk, __u32 sent)
 		return;
 	m->sent_last = is_wanted(sk, s, m, sent);
 	if (m->sent_last)
-		take_snapshot(&snapshots, index, s->gen, COUNT_SNAPSHOT_LOST);
+		m->sender = take_snapshot(&snapshots, index, s->gen, COUNT_SNAPSHOT_LOST);
 }
 
 #endif

@@ -134,26 +134,42 @@ static __always_inline __u32 take_stack(struct stack_snapshot *kept, const struc
 	return bpf_probe_read_user(kept->bytes, size, (void *)kept->sp) ? take_pages(kept) : size;
 }
 
-/* Keeps it in `map` for the connection in slot `index`; only in the process's own context. */
-static __always_inline void take_snapshot(void *map, __u32 index, __u32 gen, enum counter lost)
+/* A thread's number is another's before long where threads come and go. */
+static __always_inline __u32 number_of(const struct task_struct *task, __u32 tid)
+{
+	__u64 key = (task->start_boottime ^ (__u64)tid << 40) * 0x9e3779b97f4a7c15ULL;
+
+	return (key >> 32) | 1;
+}
+
+/*
+ * Keeps it in `map` for the connection in slot `index`; only in the process's own context.
+ * Returns the thread's number, 0 when there was no room.
+ */
+static __always_inline __u32 take_snapshot(void *map, __u32 index, __u32 gen, enum counter lost)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct stack_snapshot *kept = snapshot_of(map, index);
-	__u32 tid = (__u32)bpf_get_current_pid_tgid();
+	__u32 tid = (__u32)bpf_get_current_pid_tgid(), sender;
 	bool again;
 
 	if (!kept) {
 		count(lost);
-		return;
+		return 0;
 	}
-	again = kept->gen == gen && kept->tid == tid;
+	sender = number_of(task, tid);
+	again = kept->gen == gen && kept->sender == sender;
 	kept->gen = gen;
 	kept->tid = tid;
+	kept->sender = sender;
 	kept->ns = coarse_ns();
+	if (!again)
+		kept->since_ns = kept->ns;
 	bpf_get_current_comm(kept->thread, sizeof(kept->thread));
 	take_registers(kept, task);
 	take_goroutine(kept, task, again);
 	kept->len = take_stack(kept, task);
+	return sender;
 }
 
 #endif

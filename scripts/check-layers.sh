@@ -7,7 +7,7 @@ cd "${1:-$(dirname "$0")/..}" || exit 2
 
 # Left to right.  What joins the stages stands right of them all.
 stages="events sql conn level detect policy repair journal"
-joints="drivers symbols culprits libraries turns pauses gopools engine drive ask control main cli plimsoll"
+joints="drivers symbols culprits libraries turns borrowers pauses gopools engine drive ask control main cli plimsoll"
 
 rank()	# STAGE, sets $rank
 {

@@ -310,6 +310,24 @@ void conns_apply_lending(struct conns *t, uint64_t cookie, enum lending lending,
 	c->lending_ns = read_ns;
 }
 
+/* HikariCP asks whether it is alive when it was not used for so long. */
+#define PINGED_NS (500 * NS_PER_MS)
+
+void conn_apply_sender(struct conn *c, uint32_t sender, uint32_t borrower, uint64_t since_ns)
+{
+	uint64_t seen_ns = c->sender_seen_ns;
+
+	if (borrower != c->borrower || since_ns != c->borrowed_ns) {
+		c->borrower = borrower;
+		c->borrowed_ns = since_ns;
+		c->borrowed_queries = c->sender_queries;
+		c->borrowed_queries += seen_ns && elapsed_ns(seen_ns, since_ns) >= PINGED_NS;
+	}
+	c->sender = sender;
+	c->sender_seen_ns = c->last_ns;
+	c->sender_queries = c->queries;
+}
+
 void conn_apply_turns(struct conn *c, uint32_t turns, uint64_t now_ns)
 {
 	if (c->holders < 2 || turns < TURNS)

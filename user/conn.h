@@ -182,6 +182,18 @@ struct conn {
 	uint64_t overtaken_ns;
 	uint32_t overtaken;
 
+	/*
+	 * In HikariCP's pools: which one it is of (a number; 0: none, or not known), the
+	 * thread that used it last (a number; 0: not known, or one that does not borrow for
+	 * itself), since when without another between, and `queries` before that, with the
+	 * ping that precedes a loan after a pause.  See borrowers.c.
+	 */
+	uint32_t bag, borrower;
+	uint64_t borrowed_ns, borrowed_queries;
+	uint32_t sender;	/* by the kernel's mark, as of sender_seen_ns */
+	uint64_t sender_seen_ns;	/* last_ns then */
+	uint64_t sender_queries;	/* `queries` then */
+
 	bool listens;		/* PostgreSQL: it has asked for notifications, and may wait for ever */
 	bool half_asked;	/* of its last request only a part was sent, and no answer came */
 	uint64_t rest_rx_bytes;	/* rx_bytes when it was last seen without a request */
@@ -298,6 +310,12 @@ void conns_holders_end(struct conns *t);
  */
 void conns_apply_lending(struct conns *t, uint64_t cookie, enum lending lending, uint64_t read_ns,
 			 uint64_t now_ns);
+
+/*
+ * `sender` has sent on it last, as far as anybody knows (0: nobody does); it is lent to
+ * `borrower`, who has used it since `since_ns`.
+ */
+void conn_apply_sender(struct conn *c, uint32_t sender, uint32_t borrower, uint64_t since_ns);
 
 /* Its holders have sent on it in turn `turns` times, A, B, A being two. */
 void conn_apply_turns(struct conn *c, uint32_t turns, uint64_t now_ns);

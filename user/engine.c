@@ -3,6 +3,7 @@
  * One turn of the whole path is engine_tick(): read it first.  What it does at each stage
  * is in engine/: intake.c (event -> conn), suspect.c (detect), act.c (policy -> repair).
  */
+#include "borrowers.h"
 #include "culprits.h"
 #include "engine/internal.h"
 #include "events.h"
@@ -56,6 +57,7 @@ void engine_tick(struct engine *e, uint64_t now_ns)
 	engine_walk_queues_when_due(e);
 	engine_count_holders_when_due(e);
 	turns_step(&e->turns, e->events, &e->conns, now_ns);
+	borrowers_step(e->events, &e->conns);
 	if (e->pauses)
 		pauses_step(e->pauses, &e->conns,
 			    detect_conf_least_grace_ns(&e->config.detect), now_ns);

@@ -272,6 +272,11 @@ bool events_is_sender(const struct events *e, uint32_t index)
 	return index < e->slot_count && e->marks[index].sent_last;
 }
 
+uint32_t events_sender(const struct events *e, uint32_t index)
+{
+	return events_is_sender(e, index) ? e->marks[index].sender : 0;
+}
+
 bool events_snapshot(const struct events *e, uint32_t index, uint32_t gen, enum deed deed,
 		     struct stack_snapshot *ret)
 {

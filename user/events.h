@@ -95,6 +95,9 @@ enum deed {
 /* Whether what was kept of DEED_SENT is about what was sent last, or its transaction. */
 bool events_is_sender(const struct events *e, uint32_t index);
 
+/* Which thread that is (stack_snapshot.sender); 0: not known. */
+uint32_t events_sender(const struct events *e, uint32_t index);
+
 /* False when nothing was kept of it. */
 bool events_snapshot(const struct events *e, uint32_t index, uint32_t gen, enum deed deed,
 		     struct stack_snapshot *ret);

@@ -188,7 +188,7 @@ static uint32_t find_or_add(struct levels *l, const struct conn *c, uint64_t now
 	p->cap = limit_of(l, p);
 	p->line = p->cap && p->cap < p->watermark ? p->cap : p->watermark;
 	p->forwards = is_forwarder(p->comm);
-	p->fills_ahead = fills_ahead(p->comm);
+	p->history.moves.tell = fills_ahead(p->comm);
 	lately_take(l, c, &p->history);
 	memset(&l->windows[n], 0, sizeof(l->windows[n]));
 	l->windows[n].second = now_ns / NS_PER_S;

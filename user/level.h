@@ -70,7 +70,6 @@ struct pool {
 	struct pool_word word;
 	uint32_t own_max;	/* the limit it was last known to have; 0: none */
 	bool forwards;		/* each of its connections has a client elsewhere */
-	bool fills_ahead;	/* what it dials, nobody may be waiting for */
 	struct history history;	/* see level/history.h */
 };
 

@@ -11,6 +11,7 @@
 
 #define TCP_ESTABLISHED 1
 #define TCP_CLOSE_WAIT	8
+#define A_LOAN_NS	(50 * NS_PER_MS)
 
 int sim_init(struct sim *s, const char *file)
 {
@@ -432,6 +433,28 @@ static void do_lend(struct sim *s, const struct words *w)
 		sim_broken(s, "lend NAME lent|free, of a connection that was seen");
 }
 
+/*
+ * A thread of the application's borrows it from HikariCP's first pool (or pool=N), pings it,
+ * asks two things, and has its answers.
+ */
+static void do_use(struct sim *s, const struct words *w)
+{
+	struct slot *slot = slot_of(s, w);
+	uint32_t thread = 0;
+	struct conn *c;
+
+	if (slot && (w->count < 3 || sscanf(w->word[2], "%u", &thread) != 1))
+		sim_broken(s, "use NAME THREAD");
+	if (!slot || s->broken)
+		return;
+	slot->phase = PHASE_READY;
+	slot->queries += 3;
+	answer(s, slot, 'I');
+	c = conns_apply_slot(&s->conns, (uint32_t)(slot - s->slots), slot);
+	c->bag = sim_option(w, "pool") ? number(w, "pool") : 1;
+	conn_apply_sender(c, thread, thread, c->borrower == thread ? c->borrowed_ns : s->now_ns - A_LOAN_NS);
+}
+
 /* A request of which only a part is sent. */
 static void do_half(struct sim *s, const struct words *w)
 {
@@ -709,6 +732,7 @@ bool sim_happen(struct sim *s, const struct words *w)
 		{ "notify", do_notify },   { "queues", do_queues },   { "turns", do_turns },
 		{ "login", do_login },	   { "lend", do_lend },	      { "watch", do_watch },
 		{ "listen", do_listen },
+		{ "use", do_use },
 		{ "half", do_half },	   { "hear", do_hear },	      { "cancel", do_cancel },
 		{ "paused", do_paused },   { "tick", do_tick },
 	};

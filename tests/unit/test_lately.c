@@ -138,7 +138,7 @@ static void who_was_never_seen_alive_has_a_history_too(void **state)
 	assert_int_equal(p->gear, 1);
 	assert_string_equal(p->comm, "haproxy");
 	assert_true(p->forwards);
-	assert_false(p->fills_ahead);
+	assert_false(h->moves.tell);
 	h->used_count = 4;
 	/* The next of it finds the same one. */
 	assert_ptr_equal(lately_of(&levels, &e, &key), h);

@@ -91,9 +91,9 @@ static bool lost_many(const struct pool *p, const struct conf *own, uint64_t unt
 		      uint64_t grace_ns, struct symptom *ret)
 {
 	uint32_t held = history_overtaken(&p->history, until_ns);
-	bool beside = history_outlived(&p->history, 0, until_ns);
+	bool beside = !p->history.moves.tell && history_outlived(&p->history, 0, until_ns);
 
-	if (p->open < LEAST_OPEN || p->fills_ahead || held * 100ULL <= p->open * own->held_share_pct ||
+	if (p->open < LEAST_OPEN || held * 100ULL <= p->open * own->held_share_pct ||
 	    p->history.woke_after_ns > grace_ns ||
 	    history_chain(&p->history, 0, until_ns) < (beside ? CHAIN_BESIDE : CHAIN))
 		return false;

@@ -20,8 +20,16 @@
  *
  * Connections that have asked for notifications wait for them, and what forwards other
  * programs' connections (level/forwarder.c) has one for each of its clients: neither is
- * judged.  Nor are Java's pools, which dial from threads of their own, ahead of need and to
- * renew what is old: HikariCP past a reserve of idle ones every half an hour.
+ * judged.
+ *
+ * Java's pools dial from threads of their own, ahead of need and to renew what is old, and the
+ * usual one, HikariCP, fills itself when it begins: a dial says nothing.  What it lends does:
+ * a thread gets the one that it gave back last, else the oldest that is free.  So there a
+ * connection is overtaken when the thread that had it last went on to another, a moment
+ * later, and then as often as any thread goes on to one that is younger (level/moves.h); and
+ * that once more often, since a thread may have borrowed several at a time.  Where one that
+ * was overtaken goes back to work, what was seen is void, and the pool is not judged for ten
+ * minutes.  Other pools of Java's are not judged.
  *
  * One whose answer is being read, row by row, is worked with though no byte passes; so is one
  * that has asked, and whose bytes the net loses.
@@ -31,9 +39,16 @@
  * eight and more of these beside a pool, or four and more lazy pools to one database in one
  * process of which the older are not used any more, look like one that leaks; the idle ones of a
  * healthy pool look like those of a leaking one to the same database in the same
- * process.  What it cannot see, it does not say: the last connections of an exhausted
- * pool, after which none is dialled; a pool that is filled to its limit from the start; one
- * leak alone; a pool whose every dial has a thread of its own; what is encrypted.
+ * process; in HikariCP, a thread that once has five and more at a time, taken one by one over
+ * seconds and each worked with, gives them back in that order, and never needs as many again
+ * nor does another.
+ * What it cannot see, it does not say: the last connections of an exhausted
+ * pool, after which none is dialled; one
+ * leak alone; a pool whose every dial has a thread of its own; what is encrypted; in HikariCP,
+ * the connection with which it began (dialled by the application's thread), what is lost by threads
+ * that end, virtual ones, or such as ask more than 64 times a second on one connection,
+ * connections older than we are, and pools whose threads' names do not tell (lib/hikari.h);
+ * all of Java's without evidence.
  */
 #include <stdio.h>
 
@@ -43,6 +58,7 @@
 #define LINKS	 2	/* of a chain behind a connection */
 #define BESIDE	 6	/* more links than that, where older connections work on */
 #define PATIENCE 4	/* times as long as one came back after */
+#define AT_A_TIME 1	/* a thread may have several, and give them back in that order */
 
 struct conf {
 	uint64_t overtaken;
@@ -89,10 +105,26 @@ static bool is_proved(const struct conn *c, const struct pool *p, uint64_t times
 	const struct history *h = &p->history;
 	uint32_t whole = history_chain(h, 0, until_ns);
 
-	if (history_outlived(h, c->overtaken_ns, until_ns) && whole <= BESIDE)
+	if (!h->moves.tell && history_outlived(h, c->overtaken_ns, until_ns) && whole <= BESIDE)
 		return false;
 	return whole > times ||
 	       (c->overtaken >= times && history_chain(h, c->overtaken_ns, until_ns) >= LINKS);
+}
+
+static void say_overtaken(const struct conn *c, const struct pool *p, uint64_t now_ns,
+			  char why[static 128])
+{
+	const char *s = c->overtaken == 1 ? "" : "s";
+	double quiet_s = ns_to_s(conn_quiet_ns(c, now_ns));
+
+	if (p->history.moves.tell)
+		(void)snprintf(why, 128,
+			       "idle for %.1f s, since when its pool lent younger ones instead, %u time%s",
+			       quiet_s, c->overtaken, s);
+	else
+		(void)snprintf(why, 128,
+			       "idle for %.1f s while its pool dialled for more %u time%s and left those idle too",
+			       quiet_s, c->overtaken, s);
 }
 
 static bool is_overtaken(const struct conn *c, const struct pool *p, uint64_t times,
@@ -100,8 +132,8 @@ static bool is_overtaken(const struct conn *c, const struct pool *p, uint64_t ti
 {
 	uint64_t wait_ns = grace_ns, until_ns;
 
-	if (p->fills_ahead)
-		return false;
+	if (p->history.moves.tell)
+		times += AT_A_TIME;
 	if (!c->overtaken || !c->queries || c->lending != LENDING_UNKNOWN)
 		return false;
 	if (p->history.woke_after_ns * PATIENCE > wait_ns)
@@ -112,9 +144,7 @@ static bool is_overtaken(const struct conn *c, const struct pool *p, uint64_t ti
 	if (!is_proved(c, p, times, until_ns))
 		return false;
 	ret->confidence = c->adopted ? 0.7 : 0.8;
-	(void)snprintf(ret->why, sizeof(ret->why),
-		       "idle for %.1f s while its pool dialled for more %u time%s and left those idle too",
-		       ns_to_s(conn_quiet_ns(c, now_ns)), c->overtaken, c->overtaken == 1 ? "" : "s");
+	say_overtaken(c, p, now_ns, ret->why);
 	return true;
 }
 

@@ -15,6 +15,7 @@
 #define BRIEF_MOST  5			/* queries: BEGIN, one, COMMIT, and a little set-up */
 #define SPAN_NS	    (SPAN_S * NS_PER_S)
 #define FIRST_NS    (250 * NS_PER_MS)	/* what is said on a new one at first takes no longer */
+#define LOAN_NS	    (5 * NS_PER_S)	/* most loans are shorter */
 #define LENT_NS	    (4 * NS_PER_S)	/* so long a borrower may have other things to do */
 
 static uint32_t first_kept(uint64_t count)
@@ -45,11 +46,13 @@ static uint32_t first_from(const uint64_t *ring, uint64_t count, uint64_t ns)
 	return low;
 }
 
-static void add(uint64_t *ring, uint64_t *count, uint64_t ns)
+/* False when it is one with the last. */
+static bool add(uint64_t *ring, uint64_t *count, uint64_t ns)
 {
 	if (*count && at(ring, (uint32_t)*count - 1) + FOLLOWS_NS > ns)
-		return;
+		return false;
 	ring[(*count)++ % OCCASIONS] = ns;
+	return true;
 }
 
 /* ---- dials */
@@ -103,10 +106,10 @@ static void judge(struct history *h, const struct dial *d)
 	h->last = *d;
 	if (replaces(h, d) || !known || filling)
 		return;
-	if (d->used)
-		add(h->used_ns, &h->used_count, d->opened_ns);
-	else
-		add(h->unused_ns, &h->unused_count, d->opened_ns);
+	if (d->used && !h->moves.tell)
+		(void)add(h->used_ns, &h->used_count, d->opened_ns);
+	else if (!d->used)
+		(void)add(h->unused_ns, &h->unused_count, d->opened_ns);
 }
 
 /* By time: slots are not. */
@@ -195,16 +198,34 @@ static void overtake(const struct history *h, const struct past *past, struct co
 	uint32_t times = 0;
 
 	c->overtaken_ns = 0;
+	if (h->moves.tell && c->queries) {
+		c->overtaken = past->left.deserts ? moves_past(&h->moves, c, past->left.ns,
+							       &c->overtaken_ns) : 0;
+		return;
+	}
 	if (grown > 0)
 		times = passed_by(h, c, &c->overtaken_ns);
 	c->overtaken = times < (uint32_t)grown || !times ? times : (uint32_t)grown;
+}
+
+/*
+ * When it was taken from its pool to be lost.  By moves: when its last borrower came to it, or
+ * later, if he gave it back in between; and that he did, if he used it for longer than a loan is.
+ */
+static uint64_t taken_ns(const struct history *h, const struct conn *c)
+{
+	uint64_t loan_ns = elapsed_ns(LOAN_NS, c->last_ns);
+
+	if (!h->moves.tell)
+		return c->opened_ns;
+	return loan_ns > c->borrowed_ns ? loan_ns : c->borrowed_ns;
 }
 
 static void mark(struct history *h, const struct conn *c)
 {
 	uint32_t base = first_kept(h->used_count);
 	uint32_t first = first_from(h->used_ns, h->used_count, c->overtaken_ns) - base;
-	uint32_t born = first_from(h->used_ns, h->used_count, c->opened_ns + 1) - base;
+	uint32_t born = first_from(h->used_ns, h->used_count, taken_ns(h, c) + 1) - base;
 
 	if (h->overtaken[first] < UINT16_MAX)
 		h->overtaken[first]++;
@@ -279,10 +300,23 @@ static void judge_fresh(struct history *h)
 	h->unused_open = 0;
 }
 
+/* The same of moves: by now all connections were held against them. */
+static void judge_moves(struct history *h)
+{
+	for (uint32_t i = 0; i < h->moves.seen_count; i++) {
+		const struct arrival *a = &h->moves.seen[i];
+
+		if (a->deserts && add(h->used_ns, &h->used_count, a->ns))
+			moves_land(&h->moves, a);
+	}
+	moves_turn(&h->moves);
+}
+
 void history_begin(struct history *h, uint64_t now_ns)
 {
 	move_span(h, now_ns);
 	judge_fresh(h);
+	judge_moves(h);
 	h->open_then = balance_now(&h->balance);
 	h->stepped_then = h->stepped;
 	h->stepped = false;
@@ -310,7 +344,18 @@ static void weigh(const struct history *h, struct past *past)
 			      : balance_most(&h->balance, past->last_ns, UINT64_MAX);
 }
 
-static void note_rest(struct history *h, struct past *past, const struct conn *c)
+static void note_move(struct history *h, struct past *past, const struct conn *c)
+{
+	if (past->borrowed_ns != c->borrowed_ns)
+		moves_arrive(&h->moves, c);
+	past->borrowed_ns = c->borrowed_ns;
+	if (!past->left.ns && is_at_rest(c))
+		past->left = moves_away(&h->moves, c);
+	if (past->left.deserts && moves_excuse(&h->moves, c, &past->left))
+		past->left.deserts = false;
+}
+
+static void note_rest(struct history *h, struct past *past, const struct conn *c, uint64_t now_ns)
 {
 	uint64_t idle_ns = elapsed_ns(past->last_ns, c->last_ns);
 
@@ -323,6 +368,11 @@ static void note_rest(struct history *h, struct past *past, const struct conn *c
 		past->resumed_ns = c->last_ns;
 	if (c->overtaken && past->idle && idle_ns > h->woke_after_ns)
 		h->woke_after_ns = idle_ns;
+	if (past->left.deserts && past->left.up) {
+		h->used_count = 0;
+		moves_doubt(&h->moves, now_ns);
+	}
+	past->left = (struct departure){ 0 };
 	past->last_ns = c->last_ns;
 	past->at_rest = false;
 }
@@ -336,7 +386,9 @@ void history_take(struct history *h, struct past *past, struct conn *c, uint64_t
 		};
 		step(h, c->opened_ns, 1);
 	}
-	note_rest(h, past, c);
+	note_rest(h, past, c, now_ns);
+	if (h->moves.tell)
+		note_move(h, past, c);
 	if (!past->settled)
 		settle(h, past, c, now_ns);
 	past->idle = is_at_rest(c);

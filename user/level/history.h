@@ -13,6 +13,8 @@
  *     one that ended), and
  *   - it did not follow upon the dial before, that one being no more than set up (else
  *     a pool is being filled).
+ * Of pools that dial ahead of need no dial for work is one, but what their threads do
+ * (level/moves.h).
  * Pure, and of fixed size whatever happens.
  */
 #ifndef PLIMSOLL_LEVEL_HISTORY_H
@@ -22,6 +24,7 @@
 #include <stdint.h>
 
 #include "level/balance.h"
+#include "level/moves.h"
 #include "lib/clock.h"
 
 struct conn;
@@ -54,6 +57,7 @@ struct history {
 	/* Dials on separate occasions, a ring, by time: those that were used, and not. */
 	uint64_t used_ns[OCCASIONS], unused_ns[OCCASIONS];
 	uint64_t used_count, unused_count;
+	struct moves moves;
 	uint32_t tids[OCCASIONS];	/* who dialled last */
 	uint32_t tid_count;
 	struct dial last;	/* of all dials */
@@ -98,6 +102,8 @@ struct past {
 	bool late;		/* it was not young when it was first seen */
 	bool settled;		/* its dial was taken in */
 	bool idle;		/* it was used before, and nothing was under way */
+	uint64_t borrowed_ns;	/* since when it had the borrower it has */
+	struct departure left;	/* how that one went on to another since it was last used */
 };
 
 /* A look: one begin, one take of each open connection of the pool, one end. */

@@ -51,6 +51,6 @@ struct history *lately_of(struct levels *l, const struct ended *e, const struct 
 	memcpy(p->database, e->database, sizeof(p->database));
 	memcpy(p->comm, e->comm, sizeof(p->comm));
 	p->forwards = is_forwarder(p->comm);
-	p->fills_ahead = fills_ahead(p->comm);
+	p->history.moves.tell = fills_ahead(p->comm);
 	return &p->history;
 }

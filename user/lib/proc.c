@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -27,6 +28,28 @@ int proc_read(const char *path, char *out, size_t out_size)
 	} while (n && used < out_size - 1);
 	out[used] = '\0';
 	return 0;
+}
+
+uint32_t proc_threads_called(uint32_t pid, const char *comm)
+{
+	char path[80], name[32];
+	struct dirent *entry;
+	uint32_t n = 0;
+	DIR *dir;
+
+	(void)snprintf(path, sizeof(path), "/proc/%" PRIu32 "/task", pid);
+	dir = opendir(path);
+	while (dir && (entry = readdir(dir))) {
+		(void)snprintf(path, sizeof(path), "/proc/%" PRIu32 "/task/%.16s/comm", pid,
+			       entry->d_name);
+		if (entry->d_name[0] == '.' || proc_read(path, name, sizeof(name)))
+			continue;
+		name[strcspn(name, "\n")] = '\0';
+		n += strcmp(name, comm) == 0;
+	}
+	if (dir)
+		(void)closedir(dir);
+	return n;
 }
 
 /* Field `n` of what follows the name, counted as proc(5) counts: 3 is the state. */

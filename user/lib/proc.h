@@ -20,6 +20,9 @@ struct proc_stat {
  */
 int proc_read(const char *path, char *out, size_t out_size);
 
+/* How many of its threads are called so, as the kernel has it. */
+uint32_t proc_threads_called(uint32_t pid, const char *comm);
+
 /* 0, or -ESRCH when there is no such process. */
 int proc_stat(uint32_t pid, struct proc_stat *ret);
 

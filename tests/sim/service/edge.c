@@ -241,6 +241,25 @@ EDGE(uint32_t, events_turns, struct events *e, uint32_t index, uint32_t gen)
 	return (uint32_t)(elapsed_ns(s->in_turn_ns, sim_now_ns) / (100 * NS_PER_MS));
 }
 
+/* No evidence is taken. */
+EDGE(uint32_t, events_sender, const struct events *e, uint32_t index)
+{
+	(void)e;
+	(void)index;
+	return 0;
+}
+
+EDGE(bool, events_snapshot, const struct events *e, uint32_t index, uint32_t gen, enum deed deed,
+     struct stack_snapshot *ret)
+{
+	(void)e;
+	(void)index;
+	(void)gen;
+	(void)deed;
+	(void)ret;
+	return false;
+}
+
 EDGE(void, events_watch_turns, struct events *e, bool watch)
 {
 	(void)e;
