@@ -91,10 +91,10 @@ def truth_of(driver):
         return [_built("truth_go"), GO_NAMES[driver]], {}
     if driver in ("libpq", "libmariadb"):
         return [_built("truth_" + driver)], {}
-    if driver == "hikari":
+    if driver in ("hikari", "hikari-mariadb"):
         classes = os.path.dirname(_built("TruthHikari.class"))
-        jars = ":".join(f"/usr/share/java/{n}.jar" for n in ("HikariCP", "postgresql", "slf4j-api",
-                                                            "slf4j-nop"))
+        jars = ":".join(f"/usr/share/java/{n}.jar" for n in (
+            "HikariCP", "postgresql", "mariadb-java-client", "slf4j-api", "slf4j-nop"))
         return ["java", "-Xshare:auto", "-XX:TieredStopAtLevel=1", "-cp", f"{classes}:{jars}",
                 "TruthHikari"], {}
     script = "truth_mysql2.js" if driver == "mysql2" else "truth_pg.js"
