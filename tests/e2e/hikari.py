@@ -50,19 +50,27 @@ def held(d, app):
     return {f["backend_pid"] for f in d.confirmed(app.pid) if f["kind"] == "held"}
 
 
-@tap.test("what threads lose is held, and nothing else", each=tuple(servers), limit=180)
-def lost_in_threads(b, driver):
+@tap.test("what a thread loses is held, by evidence only", each=tuple(servers), limit=120)
+def lost(b, driver):
     d = daemon.Daemon(b, CONFIG % "")
     blind = daemon.Daemon(b, CONFIG % "evidence: off\n")
-    app = Program(b, driver, "held-threads")
-    tap.wait_for(lambda: len(app.leaked()) == 12, 60, "twelve leaks")
-    began = time.monotonic()
-    found = tap.wait_for(lambda: len(held(d, app)) >= 8 and held(d, app), 30, "most to be held")
-    b.note(f"{len(found)} of 12 held {time.monotonic() - began:.1f} s after the last")
+    app = Program(b, driver, "held")
+    tap.wait_for(lambda: len(app.leaked()) == 8, 60, "eight leaks")
+    found = tap.wait_for(lambda: len(held(d, app)) == 8 and held(d, app), 20, "all to be held")
     same(found - set(app.leaked()), set(), "others that were found")
     pool = d.ask("pools", f"pid={app.pid}")[0]
     true(pool["in_use"] >= 8, f"they are in use: {pool}")
     same([f for f in blind.leaks() if f["pid"] == app.pid], [], "findings without evidence")
+
+
+@tap.test("of what many threads lose, nothing else is held", limit=180)
+def lost_in_threads(b):
+    d = daemon.Daemon(b, CONFIG % "")
+    app = Program(b, "pgjdbc", "held-threads")
+    tap.wait_for(lambda: len(app.leaked()) == 12, 100, "twelve leaks")
+    time.sleep(10)      # chance has it how many show
+    b.note(f"{len(held(d, app))} of 12 held")
+    same(held(d, app) - set(app.leaked()), set(), "others that were found")
 
 
 @tap.test("loans within loans, and what is given back by others, are not held", limit=60)
