@@ -61,13 +61,13 @@ static bool was_needless(const struct history *h)
 
 /*
  * Whether they came in one go: each dialled right behind the one before, and that for less
- * than the window.  So a pool is filled, and so it dials for all that wait in line.
+ * than half the window.  So a pool is filled, and so it dials for all that wait in line.
  */
 static bool came_at_once(const struct history *h, const struct conf *own)
 {
 	uint64_t took_ns;
 
-	return history_in_a_row(h, own->connections, &took_ns) && took_ns < own->window_ns;
+	return history_in_a_row(h, own->connections, &took_ns) && took_ns < own->window_ns / 2;
 }
 
 static bool grew(const struct pool *p, const struct conf *own, uint64_t grace_ns,
