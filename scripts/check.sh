@@ -154,7 +154,6 @@ done
 # Those that take longest first, and truth.py before all: none of them is left alone at the end.
 # The older kernel's are what they would be on one without the newest ways to read (6.1),
 # egress's where what was sent cannot be read from its queue.
-abreast=4
 first=(truth trouble patterns unix mysql "statement (older)" safety gopool "find (older)" pauses
        "statement (egress)" "soak (ASan)" fix culprit find)
 declare -A begun=()

@@ -14,6 +14,7 @@
 #define BRIEF_NS    (5 * NS_PER_S)
 #define BRIEF_MOST  5			/* queries: BEGIN, one, COMMIT, and a little set-up */
 #define SPAN_NS	    (SPAN_S * NS_PER_S)
+#define FIRST_NS    (250 * NS_PER_MS)	/* what is said on a new one at first takes no longer */
 #define LOAN_NS	    (5 * NS_PER_S)	/* most loans are shorter */
 #define LENT_NS	    (4 * NS_PER_S)	/* so long a borrower may have other things to do */
 
@@ -263,8 +264,7 @@ static void note_new(struct history *h, const struct conn *c, uint64_t now_ns)
 		return;
 	h->new_count++;
 	h->new_lives_ns += elapsed_ns(c->opened_ns, until_ns);
-	if (c->stage != STAGE_ESTABLISHING && first_ns < h->new_first_ns)
-		h->new_first_ns = first_ns;
+	h->new_first_ns += first_ns < FIRST_NS ? first_ns : FIRST_NS;
 	h->new_opened_ns += (uint64_t)((int64_t)(c->opened_ns - h->new_opened_ns) /
 				       (int64_t)h->new_count);
 	if (c->opened_ns > h->new_newest_ns)
@@ -324,8 +324,7 @@ void history_begin(struct history *h, uint64_t now_ns)
 	memset(h->overtaken, 0, sizeof(h->overtaken));
 	memset(h->worked_ns, 0, sizeof(h->worked_ns));
 	h->new_count = 0;
-	h->new_lives_ns = h->new_newest_ns = h->new_opened_ns = 0;
-	h->new_first_ns = UINT64_MAX;
+	h->new_lives_ns = h->new_newest_ns = h->new_opened_ns = h->new_first_ns = 0;
 }
 
 static void step(struct history *h, uint64_t ns, int32_t by)
@@ -512,9 +511,9 @@ bool history_in_a_row(const struct history *h, uint64_t count, uint64_t *ret_ns)
 	uint64_t most = count < STEPS ? count : STEPS, soon_ns;
 	struct rises r;
 
-	if (h->new_first_ns == UINT64_MAX)
+	if (!h->new_count)
 		return false;
-	soon_ns = h->new_first_ns + FOLLOWS_NS;
+	soon_ns = h->new_first_ns / h->new_count + FOLLOWS_NS;
 	r = balance_rises(&h->balance, (uint32_t)most, soon_ns);
 	if (!r.near || r.near * 4 < (r.count - 1) * 3)
 		return false;

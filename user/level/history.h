@@ -84,7 +84,7 @@ struct history {
 
 	/* Of the connections opened in the last HISTORY_NEW_NS: what was worked with each. */
 	uint64_t new_lives_ns, new_opened_ns, new_newest_ns;	/* sum, mean, last */
-	uint64_t new_first_ns;	/* the least time from a dial to the last word so far */
+	uint64_t new_first_ns;	/* sum: from the dial to its last word, a quarter of a second at most */
 	uint32_t new_count;
 
 	uint64_t span;		/* the newest, of SPAN_S seconds */
