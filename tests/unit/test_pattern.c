@@ -243,15 +243,16 @@ static void a_burst_of_silent_work_is_no_growth(void **state)
 }
 
 /*
- * Dials `count` one after the other, each asked `queries` things at once, the next dialled
- * `pause_ns` after the one before was there.
+ * Dials `count` one after the other, which takes `dial_ns` each; each is asked `queries` things
+ * at once, the next dialled `pause_ns` after the one before was there.
  */
-static void dial_in_line(struct world *w, int count, uint32_t queries, uint64_t pause_ns)
+static void dial_slowly_in_line(struct world *w, int count, uint32_t queries, uint64_t dial_ns,
+				uint64_t pause_ns)
 {
 	for (int i = 0; i < count; i++) {
 		uint32_t n = dial(w);
 
-		w->now_ns += 20 * NS_PER_MS;
+		w->now_ns += dial_ns;
 		w->slots[n].last_ns = w->now_ns;
 		for (uint32_t q = 0; q < queries; q++)
 			query(w, n);
@@ -259,6 +260,11 @@ static void dial_in_line(struct world *w, int count, uint32_t queries, uint64_t 
 		if (i % 4 == 0)
 			look(w);
 	}
+}
+
+static void dial_in_line(struct world *w, int count, uint32_t queries, uint64_t pause_ns)
+{
+	dial_slowly_in_line(w, count, queries, 20 * NS_PER_MS, pause_ns);
 }
 
 /* Short work for many threads: the pool dials for each in turn, and the first are done. */
@@ -288,6 +294,18 @@ static void a_fill_is_no_growth(void **state)
 	only(w, "growth");
 	live(w);
 	dial_in_line(w, 60, 0, NS_PER_MS);
+	pass(w, 600 * NS_PER_S);
+	assert_int_equal(w->detect.suspected, 0);
+}
+
+/* The same on a host so busy that a dial takes a fifth of a second. */
+static void a_slow_burst_in_line_is_no_growth(void **state)
+{
+	struct world *w = *state;
+
+	only(w, "growth");
+	live(w);
+	dial_slowly_in_line(w, 80, 2, 210 * NS_PER_MS, NS_PER_MS);
 	pass(w, 600 * NS_PER_S);
 	assert_int_equal(w->detect.suspected, 0);
 }
@@ -570,6 +588,7 @@ int main(void)
 		TEST(a_burst_is_no_growth),
 		TEST(a_burst_of_silent_work_is_no_growth),
 		TEST(a_burst_in_line_is_no_growth),
+		TEST(a_slow_burst_in_line_is_no_growth),
 		TEST(a_fill_is_no_growth),
 		TEST(with_pauses_it_is_growth),
 		TEST(without_an_end_it_is_growth),
