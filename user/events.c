@@ -306,14 +306,17 @@ static uint64_t skipped_runs(const struct bpf_object *object)
 
 uint64_t events_counter(const struct events *e, enum counter c)
 {
-	int cpus = libbpf_num_possible_cpus();
-	_free_ uint64_t *values = cpus > 0 ? calloc((size_t)cpus, sizeof(*values)) : NULL;
+	_free_ uint64_t *values = NULL;
 	uint32_t key = c;
 	uint64_t sum = 0;
+	int cpus;
 
 	if (c == COUNT_RUNS_SKIPPED)	/* the kernel's own count */
 		return skipped_runs(e->bpf->obj) +
-		       (e->local ? skipped_runs(e->local->obj) : 0);
+		       (e->local ? skipped_runs(e->local->obj) : 0) +
+		       (e->egress ? skipped_runs(e->egress->obj) : 0);
+	cpus = libbpf_num_possible_cpus();
+	values = cpus > 0 ? calloc((size_t)cpus, sizeof(*values)) : NULL;
 	if (!values || bpf_map_lookup_elem(bpf_map__fd(e->bpf->maps.counters), &key, values))
 		return 0;
 	for (int i = 0; i < cpus; i++)

@@ -45,7 +45,7 @@ class App:
     def __init__(self, b):
         self.library = os.path.join(b.dir, "libpq.so.5")
         if not os.path.exists(self.library):
-            shutil.copy("/usr/lib/x86_64-linux-gnu/libpq.so.5", self.library)
+            shutil.copy(client.libpq(), self.library)
         self.client = client.Client(b, shared.get(), "handles", LD_LIBRARY_PATH=b.dir)
         self.pid = self.client.pid
 

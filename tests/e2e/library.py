@@ -3,7 +3,6 @@
 
 import os
 import shutil
-import subprocess
 
 from lib import client, daemon, server, tap
 from lib.mariadb import MariaDB
@@ -20,11 +19,6 @@ def connect(b, driver="handles", wrap=(), **env):
     if driver in ("libmariadb", "libmariadb-static"):
         return client.Client(b, shared_mysql.get(), driver, wrap, DB_SSL="1", **env)
     return client.Client(b, shared.get(), driver, wrap, PGSSLMODE="require", **env)
-
-
-def libpq():
-    known = subprocess.run(["ldconfig", "-p"], capture_output=True, text=True, check=True).stdout
-    return next(line.split()[-1] for line in known.splitlines() if "libpq.so.5" in line)
 
 
 def sql_of(d, app):
@@ -115,7 +109,7 @@ def plain(b):
     pg = shared.get()
     d = daemon.Daemon(b, EVIDENCE + daemon.config_observe())
     # A file of its own: what others do with theirs, encrypted, is no affair of its.
-    shutil.copy(libpq(), os.path.join(b.dir, "libpq.so.5"))
+    shutil.copy(client.libpq(), os.path.join(b.dir, "libpq.so.5"))
     app = client.Client(b, pg, "handles", LD_LIBRARY_PATH=b.dir)
     app.must("results 3")
     tap.wait_for(lambda: d.conn_of(app.pid), 2, "the connection")
@@ -133,7 +127,7 @@ def plain(b):
 def renamed(b):
     place = os.path.join(b.dir, "wheel")
     os.mkdir(place)
-    real = libpq()
+    real = client.libpq()
     script = (f"mount -t tmpfs none {place} && cp -L {real} {place}/renamed-e8a033dd.so.5.15 && "
               f"ln -s renamed-e8a033dd.so.5.15 {place}/libpq.so.5 && "
               f"exec env LD_LIBRARY_PATH={place} \"$@\"")

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Of pools that dial ahead of need: which of a thread's moves tell that what it had was not free. */
+/* Pools that dial ahead of need: which moves of a thread tell that what it had was not free. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,39 +8,7 @@
 
 #include <cmocka.h>
 
-#include "level.h"
-#include "level/history.h"
-
-#define START	(10000 * NS_PER_S)
-#define MOST	40
-#define LOOK_NS (100 * NS_PER_MS)
-
-static const struct protocol protocol = { .name = "postgresql", .wire = WIRE_POSTGRESQL };
-
-static struct world {
-	struct history history;
-	struct conn conns[MOST];
-	struct past pasts[MOST];
-	uint64_t now_ns;
-	uint32_t open;
-} w;
-
-static void look(void)
-{
-	history_begin(&w.history, w.now_ns);
-	/* Slots are in no order of time. */
-	for (uint32_t i = w.open; i-- > 0;)
-		history_take(&w.history, &w.pasts[i], &w.conns[i], w.now_ns);
-	history_end(&w.history, w.open);
-}
-
-static void pass(uint64_t ns)
-{
-	for (uint64_t end_ns = w.now_ns + ns; w.now_ns < end_ns;) {
-		w.now_ns += LOOK_NS;
-		look();
-	}
-}
+#include "history_kit.h"
 
 /* Twenty connections of pool 1, as old as the program. */
 static int setup(void **state)
@@ -50,28 +18,13 @@ static int setup(void **state)
 	w.now_ns = START;
 	w.history.moves.tell = true;
 	for (uint32_t i = 0; i < 20; i++) {
-		w.conns[i] = (struct conn){
-			.cookie = i + 1,
-			.slot = i,
-			.pid = 7,
-			.tid = 1,
-			.protocol = &protocol,
-			.evidence = EVIDENCE_WIRE,
-			.stage = STAGE_READY,
-			.activity = ACTIVITY_IDLE,
-			.said = ACTIVITY_IDLE,
-			.phase = PHASE_READY,
-			.tcp_state = 1,
-			.opened_ns = START + i * NS_PER_MS,
-			.last_ns = START + i * NS_PER_MS,
-			.bag = 1,
-			.queries = 2,
-			.sender_queries = 2,
-			.sender_seen_ns = START + i * NS_PER_MS,
-			.used = true,
-		};
+		struct conn *c = dial(1);
+
+		c->bag = 1;
+		c->queries = c->sender_queries = 2;
+		c->sender_seen_ns = w.now_ns;
+		w.now_ns += NS_PER_MS;
 	}
-	w.open = 20;
 	pass(60 * NS_PER_S);
 	assert_int_equal(w.history.used_count, 0);
 	return 0;

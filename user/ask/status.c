@@ -93,8 +93,9 @@ static enum exit_code answer_status(const struct inquiry *q, json_t **ret)
 			engine_is_stopped(e), "uptime_s",
 			ns_to_s(elapsed_ns(e->started_ns, q->now_ns)), "connections", n.listed,
 			"pools", count_pools(q), "findings", count_findings(q), "regrets",
-			(json_int_t)e->detect.regretted, "detectors", scores(&e->detect), "repairs", (json_int_t)e->repairs,
-			"journal", e->journal != NULL, "counters", counters(e));
+			(json_int_t)e->detect.regretted, "detectors", scores(&e->detect),
+			"repairs", (json_int_t)e->repairs, "journal", e->journal != NULL,
+			"counters", counters(e));
 	return ask_done("status", json_pack("[o]", row), ret);
 }
 

@@ -23,10 +23,7 @@ static int load(struct events *e, bool hooked)
 	e->egress = egress_bpf__open();
 	if (!e->egress)
 		return -errno;
-	e->egress->rodata->cfg_slots = from->rodata->cfg_slots;
-	e->egress->rodata->cfg_statement_bytes = from->rodata->cfg_statement_bytes;
-	e->egress->rodata->cfg_evidence = from->rodata->cfg_evidence;
-	e->egress->rodata->cfg_tick_ns = from->rodata->cfg_tick_ns;
+	events_configure(e->egress, from);
 	e->egress->rodata->cfg_cast = from->rodata->cfg_cast;
 	e->egress->rodata->cfg_dynptr = from->rodata->cfg_dynptr;
 	(void)bpf_program__set_autoload(e->egress->progs.on_egress, hooked);

@@ -52,6 +52,18 @@ int events_load(struct events *e, const struct events_options *opt);
 /* What is said of the same fact again is said instead. */
 void events_fact(struct events *e, const char *fact, const char *way, const char *why_not);
 
+/*
+ * The settings that all objects share, `from` one skeleton `to` another: of different types,
+ * their fields of the same names.
+ */
+#define events_configure(to, from) \
+	do { \
+		(to)->rodata->cfg_slots = (from)->rodata->cfg_slots; \
+		(to)->rodata->cfg_statement_bytes = (from)->rodata->cfg_statement_bytes; \
+		(to)->rodata->cfg_evidence = (from)->rodata->cfg_evidence; \
+		(to)->rodata->cfg_tick_ns = (from)->rodata->cfg_tick_ns; \
+	} while (0)
+
 /* To another object's: the facts are the same ones, all write one table.  0 or -errno. */
 int events_share(const struct events *e, struct bpf_object *to);
 /* At the root of the control groups, for all that is below.  0 or -errno. */

@@ -66,10 +66,7 @@ static int load(struct events *e, bool hooked)
 	e->local = unix_bpf__open();
 	if (!e->local)
 		return -errno;
-	e->local->rodata->cfg_slots = from->rodata->cfg_slots;
-	e->local->rodata->cfg_statement_bytes = from->rodata->cfg_statement_bytes;
-	e->local->rodata->cfg_evidence = from->rodata->cfg_evidence;
-	e->local->rodata->cfg_tick_ns = from->rodata->cfg_tick_ns;
+	events_configure(e->local, from);
 	connects = e->local->progs.on_unix_connect;
 	(void)bpf_program__set_type(connects, BPF_PROG_TYPE_CGROUP_SOCK_ADDR);
 	(void)bpf_program__set_expected_attach_type(connects,

@@ -34,7 +34,7 @@ int32_t balance_most(const struct balance *b, uint64_t from_ns, uint64_t until_n
 /* How many were open at `ns`, that of the instant included. */
 int32_t balance_at(const struct balance *b, uint64_t ns);
 
-/* The last steps up: how many, of them how many came soon after the one before, and in what time. */
+/* The last steps up: how many; of them, how many came soon after the one before, in what time. */
 struct rises {
 	uint32_t count, near;
 	uint64_t near_ns;

@@ -236,7 +236,8 @@ static void mark(struct history *h, const struct conn *c)
 static void mark_work(struct history *h, const struct past *past, const struct conn *c)
 {
 	uint32_t base = first_kept(h->used_count);
-	uint64_t *worked_ns = &h->worked_ns[first_from(h->used_ns, h->used_count, c->opened_ns + 1) - base];
+	uint32_t born = first_from(h->used_ns, h->used_count, c->opened_ns + 1) - base;
+	uint64_t *worked_ns = &h->worked_ns[born];
 
 	if (past->resumed_ns > *worked_ns)
 		*worked_ns = past->resumed_ns;

@@ -125,8 +125,9 @@ void history_ended(struct history *h, const struct past *past, const struct ende
 uint32_t history_chain(const struct history *h, uint64_t from_ns, uint64_t until_ns);
 
 /*
- * Whether one that was there before `from_ns` (0: before any was overtaken) lay idle and has worked since `since_ns`.  A pool
- * that loses its connections has new ones at work; who dials beside a pool leaves it the old.
+ * Whether one that was there before `from_ns` (0: before any was overtaken) lay idle and has
+ * worked since `since_ns`.  A pool that loses its connections has new ones at work; who dials
+ * beside a pool leaves it the old.
  */
 bool history_outlived(const struct history *h, uint64_t from_ns, uint64_t since_ns);
 

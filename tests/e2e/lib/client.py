@@ -40,6 +40,12 @@ def _built(name):
     return path
 
 
+def libpq():
+    """The file that programs of this machine load."""
+    known = subprocess.run(["ldconfig", "-p"], capture_output=True, text=True, check=True).stdout
+    return next(line.split()[-1] for line in known.splitlines() if "libpq.so.5" in line)
+
+
 def node_env(driver):
     """Where node finds the driver."""
     if driver == "mysql2":
