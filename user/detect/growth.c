@@ -59,19 +59,19 @@ static bool was_needless(const struct history *h)
 	return span_ns && h->new_lives_ns / span_ns < h->new_count / AT_WORK_SHARE;
 }
 
-#define SLOW_DIAL_NS (250 * NS_PER_MS)
+#define ONE_GO_NS (10 * NS_PER_S)	/* where dials are slow, fifty take so long */
 
 /*
- * Whether they came in one go: each dialled right behind the one before, for less than half
- * the window, or than twice `connections` slow dials take.  So a pool is filled, and so it
- * dials for all that wait in line.
+ * Whether they came in one go: each dialled right behind the one before, and that for less
+ * than half the window, or ONE_GO_NS.  So a pool is filled, and so it dials for all that wait
+ * in line.
  */
 static bool came_at_once(const struct history *h, const struct conf *own)
 {
 	uint64_t took_ns, go_ns = own->window_ns / 2;
 
-	if (go_ns < 2 * own->connections * SLOW_DIAL_NS)
-		go_ns = 2 * own->connections * SLOW_DIAL_NS;
+	if (go_ns < ONE_GO_NS)
+		go_ns = ONE_GO_NS;
 	return history_in_a_row(h, own->connections, &took_ns) && took_ns < go_ns;
 }
 
