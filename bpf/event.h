@@ -136,6 +136,9 @@ enum statement_which {
 	STATEMENT_LAST = 1,	/* the last one */
 };
 
+/* Of slots below this number it is in an array, of the others in a hash. */
+#define NEAR_SLOTS 1024
+
 #define STATEMENT_DEFAULT 256
 #define STATEMENT_MAX	  1024
 

@@ -259,12 +259,11 @@ int on_return(struct pt_regs *regs)
 
 static __always_inline void keep_said(__u32 index, const struct slot *s, const struct said *now)
 {
-	__u32 key = index * 2 + STATEMENT_LAST;
 	struct statement *kept;
 	__u32 n = now->copied;
 
 	statement_room(index);
-	kept = bpf_map_lookup_elem(&statements, &key);
+	kept = statement_of(index, STATEMENT_LAST);
 	if (!kept) {
 		count(COUNT_STATEMENT_LOST);
 		return;

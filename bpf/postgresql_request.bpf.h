@@ -132,8 +132,8 @@ __noinline int hear_query(__u64 address, __u32 index, __u32 seq, __u32 ack)
 	p = bytes_at(place);
 	if (p[0] != 'Q' || be32(p + 1) + 1 != size)
 		return TEXTS_NONE;
-	return keep_query(index, place + HEADER, n - HEADER, size - HEADER - 1) ? TEXTS_KEPT
-										: TEXTS_LOST;
+	return keep_query(index, place + HEADER, n - HEADER, size - HEADER - 1,
+			  *(const __u32 *)(p + HEADER)) ? TEXTS_KEPT : TEXTS_LOST;
 }
 
 /* Takes what was just acknowledged into account.  Requests that await a mark, or -1. */

@@ -3,6 +3,7 @@
 
 const volatile __u32 cfg_statement_bytes = STATEMENT_DEFAULT;
 
+struct near_statements_map near_statements SEC(".maps");
 struct statements_map statements SEC(".maps");
 struct marks_map marks SEC(".maps");
 
@@ -19,7 +20,7 @@ struct {
 static __always_inline struct statement *room_of(__u32 index)
 {
 	__u32 key = index * 2 + STATEMENT_LAST, zero = 0;
-	struct statement *kept = bpf_map_lookup_elem(&statements, &key);
+	struct statement *kept = statement_of(index, STATEMENT_LAST);
 
 	if (kept)
 		return kept;
@@ -109,8 +110,7 @@ static __always_inline struct prepared_key key_of(__u32 index, const struct stat
  */
 __noinline int remember_prepared(__u32 index, __u32 answers)
 {
-	__u32 last = index * 2 + STATEMENT_LAST;
-	const struct statement *kept = bpf_map_lookup_elem(&statements, &last);
+	const struct statement *kept = statement_of(index, STATEMENT_LAST);
 	struct prepared_note *note = bpf_map_lookup_elem(&prepared_notes, &index);
 	const struct slot *s = bpf_map_lookup_elem(&slots, &index);
 	struct prepared_key key;
@@ -129,8 +129,7 @@ __noinline int remember_prepared(__u32 index, __u32 answers)
 /* Any name of the connection may by now be that of another text.  Always 0. */
 __noinline int forget_prepared(__u32 index)
 {
-	__u32 last = index * 2 + STATEMENT_LAST;
-	struct statement *kept = bpf_map_lookup_elem(&statements, &last);
+	struct statement *kept = statement_of(index, STATEMENT_LAST);
 	struct prepared_note *note = bpf_map_lookup_elem(&prepared_notes, &index);
 
 	if (note)
@@ -221,21 +220,19 @@ __noinline int keep_statement(__u64 address, __u32 index, __u32 gen, __u32 seq, 
 
 /*
  * PostgreSQL: keeps a plain query of `size` bytes, of which the first `n` are to be had at
- * an address in the kernel.  Returns 1 when it could.
+ * an address in the kernel; it begins with `word`.  Returns 1 when it could.
  */
-__noinline int keep_query(__u32 index, __u64 place, __u32 n, __u32 size)
+__noinline int keep_query(__u32 index, __u64 place, __u32 n, __u32 size, __u32 word)
 {
 	const struct slot *s = bpf_map_lookup_elem(&slots, &index);
 	struct statement *kept = room_of(index);
-	__u32 word = 0;
 
 	if (!kept)
 		count(COUNT_STATEMENT_LOST);
 	if (!kept || !s)
 		return 0;
 	make_own(kept, s->gen);
-	if (kept->copied && !bpf_probe_read_kernel(&word, sizeof(word), (const void *)place) &&
-	    is_end(word | 0x20202020))
+	if (kept->copied && is_end(word | 0x20202020))
 		return 1;
 	kept->name = 0;
 	kept->call = 0;
@@ -296,9 +293,9 @@ static __always_inline void copy_statement(struct statement *to, const struct st
  */
 __noinline int statement_opened(__u32 index)
 {
-	__u32 last = index * 2 + STATEMENT_LAST, opening = index * 2 + STATEMENT_OPENING;
-	const struct statement *kept = bpf_map_lookup_elem(&statements, &last);
-	struct statement *first = bpf_map_lookup_elem(&statements, &opening);
+	const struct statement *kept = statement_of(index, STATEMENT_LAST);
+	struct statement *first = statement_of(index, STATEMENT_OPENING);
+	__u32 opening = index * 2 + STATEMENT_OPENING;
 
 	if (!kept)
 		return 0;

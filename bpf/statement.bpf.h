@@ -10,6 +10,17 @@
 
 #include "sent.bpf.h"
 
+/*
+ * The low slots', which are taken first, lie in an array: looking into the hash takes some
+ * 100 ns while its caches are cold, and inside a transaction that is once a statement.
+ */
+struct near_statements_map {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 2 * NEAR_SLOTS);
+	__type(key, __u32);
+	__type(value, struct statement);
+};
+
 struct statements_map {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 2 * SLOTS_DEFAULT);
@@ -41,6 +52,7 @@ struct marks_map {
 	__type(value, struct mark);
 };
 
+extern struct near_statements_map near_statements SEC(".maps");
 extern struct statements_map statements SEC(".maps");
 extern struct marks_map marks SEC(".maps");
 extern struct prepared_map prepared SEC(".maps");
@@ -49,7 +61,7 @@ extern struct prepared_notes_map prepared_notes SEC(".maps");
 extern const volatile __u32 cfg_statement_bytes;	/* at least 256 */
 
 int keep_statement(__u64 address, __u32 index, __u32 gen, __u32 seq, __u32 n);
-int keep_query(__u32 index, __u64 place, __u32 n, __u32 size);
+int keep_query(__u32 index, __u64 place, __u32 n, __u32 size, __u32 word);
 int statement_room(__u32 index);
 int statement_opened(__u32 index);
 int keep_text(__u64 address, __u32 index, __u32 seq, __u32 size, __u32 name);
@@ -72,6 +84,18 @@ static __always_inline bool is_text_wanted(__u32 index)
 		return false;
 	m = bpf_map_lookup_elem(&marks, &index);
 	return m && m->wanted;
+}
+
+static __always_inline struct statement *statement_of(__u32 index, enum statement_which which)
+{
+	__u32 key = index * 2 + which;
+	struct statement *kept;
+
+	if (index >= NEAR_SLOTS)
+		return bpf_map_lookup_elem(&statements, &key);
+	kept = bpf_map_lookup_elem(&near_statements, &key);
+	barrier_var(kept);	/* two calls: of one, the map would not be known */
+	return kept;
 }
 
 #define WORD(a, b, c, d) ((a) | (b) << 8 | (c) << 16 | (d) << 24)
@@ -104,8 +128,7 @@ static __always_inline void note_texts(__u32 index, __u32 from, __u32 upto, enum
 /* What was prepared last is called that. */
 static __always_inline void statement_named(__u32 index, __u32 name)
 {
-	__u32 last = index * 2 + STATEMENT_LAST;
-	struct statement *kept = bpf_map_lookup_elem(&statements, &last);
+	struct statement *kept = statement_of(index, STATEMENT_LAST);
 
 	if (kept && kept->name == NAME_TO_COME) {
 		kept->name = name;
@@ -116,8 +139,7 @@ static __always_inline void statement_named(__u32 index, __u32 name)
 /* The one under way was not kept, and what was is another. */
 static __always_inline void statement_unsaid(__u32 index)
 {
-	__u32 last = index * 2 + STATEMENT_LAST;
-	struct statement *kept = bpf_map_lookup_elem(&statements, &last);
+	struct statement *kept = statement_of(index, STATEMENT_LAST);
 
 	if (kept)
 		kept->name = kept->copied = kept->size = kept->call = 0;
@@ -126,8 +148,7 @@ static __always_inline void statement_unsaid(__u32 index)
 /* Others came before the last in the same flight: which one opened a transaction is not known. */
 static __always_inline void statement_of_several(__u32 index)
 {
-	__u32 last = index * 2 + STATEMENT_LAST;
-	struct statement *kept = bpf_map_lookup_elem(&statements, &last);
+	struct statement *kept = statement_of(index, STATEMENT_LAST);
 
 	if (kept)
 		kept->several = 1;

@@ -228,7 +228,8 @@ static bool find_prepared(const struct events *e, uint32_t index, struct stateme
  */
 static bool read_statement(const struct events *e, uint32_t key, struct statement *ret)
 {
-	int map = bpf_map__fd(e->bpf->maps.statements);
+	int map = bpf_map__fd(key < 2 * NEAR_SLOTS ? e->bpf->maps.near_statements
+						   : e->bpf->maps.statements);
 	struct statement again;
 
 	for (int i = 0; i < READ_TRIES; i++) {

@@ -283,8 +283,9 @@ int events_load(struct events *e, const struct events_options *opt)
 int events_share(const struct events *e, struct bpf_object *to)
 {
 	static const char *const maps[] = {
-		"slots", "socks", "hints", "free_slots", "ring", "counters", "statements", "marks",
-		"prepared", "prepared_notes", "connects", "snapshots", ".data.shared",
+		"slots", "socks", "hints", "free_slots", "ring", "counters",
+		"statements", "near_statements", "marks", "prepared", "prepared_notes",
+		"connects", "snapshots", ".data.shared",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(maps); i++) {
