@@ -21,13 +21,12 @@
 #endif
 
 #define WORD_AT 5	/* both protocols have the text there, but PostgreSQL's Parse a name first */
-#define OPENING 12	/* bytes that show the first word */
 
 /* The first bytes of what was just sent, into the buffer. */
 static __always_inline bool read_opening(struct sock *sk, struct buffer *b, __u32 sent)
 {
 #ifdef OF_THE_CALLER
-	if (sk->__sk_common.skc_family != AF_UNIX && read_tail(sk, b, sent, OPENING))
+	if (sk->__sk_common.skc_family != AF_UNIX && read_tail(sk, b, sent))
 		return true;
 	message_bytes_find(0, sent, 1);
 	return message_bytes_copy(0, 0, OPENING) >= OPENING - 2;

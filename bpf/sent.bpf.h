@@ -20,6 +20,7 @@
 #define TREE_DEPTH 16	/* deeper than any retransmit queue's tree gets */
 #define FRAGS	   17
 #define BUFFER	   STATEMENT_MAX	/* the most that is read at once */
+#define OPENING	   12	/* bytes that show a statement's first word */
 
 /* Up to `max` bytes of an sk_buff, from `offset` in it, on their way to `at` in the buffer. */
 struct copy {

@@ -67,6 +67,7 @@ static int load(struct events *e, bool hooked)
 	if (!e->local)
 		return -errno;
 	events_configure(e->local, from);
+	e->local->rodata->cfg_tail = from->rodata->cfg_bytes;
 	connects = e->local->progs.on_unix_connect;
 	(void)bpf_program__set_type(connects, BPF_PROG_TYPE_CGROUP_SOCK_ADDR);
 	(void)bpf_program__set_expected_attach_type(connects,
