@@ -279,4 +279,4 @@ FORCE:
 .PHONY: all older egress setup tests clients check canaries fuzz sim truth vm demo bench clean FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
--include $(patsubst %.o,%.d,$(call obj,$(SOURCES) $(UNIT) $(SIM) $(SERVICE)) $(patsubst bpf/%.c,$(B)/bpf/%.o,$(BPF) $(BPFUNIX) $(BPFEGRESS)))
+-include $(patsubst %.o,%.d,$(call obj,$(SOURCES) $(UNIT) $(SIM) $(SERVICE) $(OTHERS:%=tests/e2e/%/kernel.c)) $(patsubst bpf/%.c,$(B)/bpf/%.o,$(BPF) $(BPFUNIX) $(BPFEGRESS)))
