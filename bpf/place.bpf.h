@@ -49,14 +49,13 @@ static __always_inline struct sk_buff *find_queued(struct rb_node *node, __u32 s
 
 static __always_inline bool read_frag(__u64 address, struct frag *ret)
 {
-	const struct frag *f;
+	const __u64 *words;
 
 	if (!cfg_bytes)
 		return !bpf_probe_read_kernel(ret, sizeof(*ret), (const void *)address);
-	f = bytes_at(address);
-	ret->page = f->page;
-	ret->len = f->len;
-	ret->offset = f->offset;
+	words = bytes_at(address);	/* as few loads as can be: the kernel checks each */
+	((__u64 *)ret)[0] = words[0];
+	((__u64 *)ret)[1] = words[1];
 	return true;
 }
 

@@ -23,30 +23,37 @@ static __always_inline bool fill_answer(struct answer *a, struct walk *w, struct
 }
 
 #define TAG_LIST 0x4c495354
+#define TAG_PREP 0x50524550
 
-/* CommandComplete: is it LISTEN's?  `n` bytes of it are at `p`. */
-static __always_inline bool is_listen(const __u8 *p, __u32 n, __u32 size)
+/* Sizes of a CommandComplete that says nothing but that. */
+#define LISTEN_SIZE  (4 + sizeof("LISTEN"))
+#define PREPARE_SIZE (4 + sizeof("PREPARE"))
+
+/* CommandComplete: is it LISTEN's or PREPARE's?  `n` bytes of it are at `p`. */
+static __always_inline void hear_tag(struct walk *w, const __u8 *p, __u32 n, __u32 size)
 {
-	return size == 4 + sizeof("LISTEN") && n >= 9 && be32(p + 5) == TAG_LIST;
+	__u32 tag = n >= 9 ? be32(p + 5) : 0;
+
+	w->listens |= size == LISTEN_SIZE && tag == TAG_LIST;
+	w->renamed |= size == PREPARE_SIZE && (!tag || tag == TAG_PREP);
 }
 
-/* CommandComplete: is it PREPARE's?  `n` bytes of it are at `p`. */
-static __always_inline bool is_prepare(const __u8 *p, __u32 n, __u32 size)
-{
-	return size == 4 + sizeof("PREPARE") && (n < 9 || be32(p + 5) == 0x50524550);
-}
+/* A message's type, length and what follows, in one load: out of a packet that costs. */
+#define TYPE_OF(head)	((__u8)(head))
+#define SIZE_OF(head)	bpf_ntohl((__u32)((head) >> 8))
+#define STATUS_OF(head) ((__u8)((head) >> 40))
 
-/* What a message of the server's means; `n` of its bytes are at `p`. */
-static __always_inline void hear_message(struct walk *w, const __u8 *p, __u32 n, __u32 size)
+/* What a message of the server's means, whose `head` is that; `n` of its bytes are at `p`. */
+static __always_inline void hear_message(struct walk *w, const __u8 *p, __u32 n, __u64 head)
 {
-	switch (p[0]) {
+	switch (TYPE_OF(head)) {
 	case '1':
 		w->parsed = w->parsed ? 2 : 1;
 		w->answer = 1;
 		break;
 	case 'C':
-		w->renamed |= is_prepare(p, n, size);
-		w->listens |= is_listen(p, n, size);
+		if (SIZE_OF(head) == LISTEN_SIZE || SIZE_OF(head) == PREPARE_SIZE)
+			hear_tag(w, p, n, SIZE_OF(head));
 		w->answer = 1;
 		break;
 	case 'E':
@@ -55,9 +62,9 @@ static __always_inline void hear_message(struct walk *w, const __u8 *p, __u32 n,
 		break;
 	case 'Z':
 		w->marks++;
-		w->status = p[5];
+		w->status = STATUS_OF(head);
 		w->answer = 0;
-		w->bad |= size != 5;
+		w->bad |= SIZE_OF(head) != 5;
 		break;
 	case 'K':
 		w->backend_pid = be32(p + 5);
@@ -102,7 +109,7 @@ static __always_inline long heed(struct walk *w, const struct buffer *b)
 		w->have = n;
 		return 1;
 	}
-	hear_message(w, p, n, size);
+	hear_message(w, p, n, *(const __u64 *)p);
 	w->at.off += 1 + size;
 	return 0;
 }
@@ -126,55 +133,50 @@ static long answer_message(__u64 i, struct answer *a)
 #define AT_ONCE 6	/* messages of a usual short answer, and one more */
 
 /*
- * Most answers are a few messages in one chunk: each of them is looked at, but without
+ * Most answers are a few messages in one piece: each of them is looked at, but without
  * the calls and the notes that a walk of any length needs.  Stops before what is cut, or
- * not the protocol: that, and all that follows, is for that walk.
+ * not the protocol: that, and all that follows, is for that walk.  The `n` bytes are in
+ * the buffer or, without one, at `place`.
  */
-static __always_inline void take_short(struct answer *a, struct walk *w)
+static __always_inline void take_short(struct walk *w, const struct buffer *b, __u64 place,
+				       __u32 n)
 {
-	struct buffer *b = own_buffer();
-	__u32 at = 0, n, size;
+	__u32 at = 0, size;
 
-	if (!b || !fill_answer(a, w, b))
-		return;
-	n = w->at.size;
 #pragma clang loop unroll(disable)	/* its code is cold each time: the less, the better */
-	for (int i = 0; i < AT_ONCE && at < CHUNK; i++) {
-		const __u8 *p = b->bytes + at;
+	for (int i = 0; i < AT_ONCE && at < n && (!b || at < CHUNK); i++) {
+		const __u8 *p = b ? b->bytes + at : bytes_at(place + at);
+		__u64 head = *(const __u64 *)p;
 
-		size = be32(p + 1);
-		if (at + (p[0] == 'Z' ? 6 : 9) > n || !known(p[0], LETTERS_RX, DIGITS_RX) ||
-		    size < 4 || size > MESSAGE_MAX)
+		size = SIZE_OF(head);
+		if (at + (TYPE_OF(head) == 'Z' ? 6 : 9) > n ||
+		    !known(TYPE_OF(head), LETTERS_RX, DIGITS_RX) || size < 4 || size > MESSAGE_MAX)
 			break;
-		hear_message(w, p, n - at, size);
+		hear_message(w, p, n - at, head);
 		at += 1 + size;
 	}
 	w->at.off += at;
+}
+
+static __always_inline void take_copied(struct answer *a, struct walk *w)
+{
+	struct buffer *b = own_buffer();
+
+	if (b && fill_answer(a, w, b))
+		take_short(w, b, 0, w->at.size);
 }
 
 /* The same without a copy, of a segment that lies in one piece. */
 static __always_inline void take_in_place(struct sk_buff *skb, const struct segment *g,
 					  struct walk *w)
 {
-	__u32 at = 0, n = w->at.end - w->at.off, size;
+	__u32 n = w->at.end - w->at.off;
 	__u64 place = 0;
 
 	if (!w->kept && g->here == g->len)
 		place = received_place(skb, g->from + w->at.off, n);
-	if (!place)
-		return;
-#pragma clang loop unroll(disable)
-	for (int i = 0; i < AT_ONCE && at < n; i++) {
-		const __u8 *p = bytes_at(place + at);
-
-		size = be32(p + 1);
-		if (at + (p[0] == 'Z' ? 6 : 9) > n || !known(p[0], LETTERS_RX, DIGITS_RX) ||
-		    size < 4 || size > MESSAGE_MAX)
-			break;
-		hear_message(w, p, n - at, size);
-		at += 1 + size;
-	}
-	w->at.off += at;
+	if (place)
+		take_short(w, NULL, place, n);
 }
 
 static __always_inline bool is_more(const struct walk *w)
@@ -204,15 +206,15 @@ static __always_inline struct walk *read_answer(struct sock *sk, struct sk_buff 
 		return w;
 	if (cfg_bytes)
 		take_in_place(skb, g, w);
-	if (cfg_bytes && !unlikely(is_more(w)))
+	if (!unlikely(is_more(w)))
 		return w->bad ? NULL : w;
 	if (!answer_open(&a, sk, skb, g)) {
 		count(COUNT_RX_UNREADABLE);
 		return NULL;
 	}
 	if (!cfg_bytes)
-		take_short(&a, w);
-	if (unlikely(is_more(w)))
+		take_copied(&a, w);
+	if (is_more(w))
 		bpf_loop(g->len / HEADER + 2, answer_message, &a, 0);
 	return w->bad ? NULL : w;
 }

@@ -18,11 +18,12 @@
  * False when the segment says nothing new, or the kernel is going to drop it.  New is
  * what we have not heard, which may be less than what the kernel has not: where its
  * receive buffer was full it dropped a segment after we had, and it comes again.
+ * `received`: the kernel's own count.
  */
 static __always_inline bool look(const struct sk_buff *skb, const struct tcp_sock *tp,
-				 const struct slot *s, struct segment *g)
+				 const struct slot *s, __u64 received, struct segment *g)
 {
-	__s32 ahead = s->rx_bytes - tp->bytes_received;
+	__s32 ahead = s->rx_bytes - received;
 	__u32 seq, payload, seen;
 
 	seq = CONTROL(skb, seq);
@@ -52,13 +53,13 @@ static __always_inline bool in_the_middle(const struct slot *s, __u64 n)
 }
 
 /* The kernel's own count says whether every byte passed by us, in order. */
-static __always_inline void check_hole(struct slot *s, const struct tcp_sock *tp, __u32 index)
+static __always_inline void check_hole(struct slot *s, __u64 received, __u32 index)
 {
-	__u64 missed = tp->bytes_received - s->rx_bytes;
+	__u64 missed = received - s->rx_bytes;
 
 	if (!unlikely((__s64)missed > 0))
 		return;
-	s->rx_bytes = tp->bytes_received;
+	s->rx_bytes = received;
 	if (in_the_middle(s, missed)) {
 		s->rx_left -= missed;
 		return;
@@ -102,6 +103,7 @@ int BPF_PROG(on_segment, struct sock *sk, struct sk_buff *skb)
 	struct segment g = {};
 	struct slot *s;
 	bool is_mysql;
+	__u64 received;
 	__u32 index;
 	__u8 before, next;
 
@@ -110,11 +112,14 @@ int BPF_PROG(on_segment, struct sock *sk, struct sk_buff *skb)
 		return 0;
 	before = s->phase;
 	tp = bpf_skc_to_tcp_sock(sk);
-	if (!tp || !look(skb, tp, s, &g))
+	if (!tp)
+		return 0;
+	received = tp->bytes_received;	/* once: each such load is half a line of code */
+	if (!look(skb, tp, s, received, &g))
 		return 0;
 	slot_lock(s);
 	s->last_ns = coarse_ns();
-	check_hole(s, tp, index);
+	check_hole(s, received, index);
 	is_mysql = s->protocol == WIRE_MYSQL ||
 		   (s->protocol == WIRE_UNKNOWN && mysql_may_be(sk, s, &g, index));
 	next = is_mysql ? mysql(sk, skb, s, &g, index) : postgresql(sk, skb, s, &g, index);
