@@ -179,6 +179,14 @@ static __always_inline void copy_text(struct statement *kept, const void *from, 
 	kept->copied = n;
 }
 
+/* Another statement: of the one kept before nothing stays. */
+static __always_inline void begin_another(struct statement *kept, __u64 name, bool call)
+{
+	kept->name = name;
+	kept->call = call;
+	kept->several = 0;
+}
+
 static __always_inline void make_own(struct statement *kept, __u32 gen)
 {
 	if (kept->gen != gen)
@@ -208,9 +216,7 @@ __noinline int keep_statement(__u64 address, __u32 index, __u32 gen, __u32 seq, 
 	if (!is_another(b, kept, &at, &name))
 		return 1;
 	size = bpf_ntohl(*(__u32 *)(b->bytes + 1)) + 1;
-	kept->name = name;
-	kept->call = b->bytes[0] == 'F';
-	kept->several = 0;
+	begin_another(kept, name, b->bytes[0] == 'F');
 	copy_text(kept, b->bytes + (at & (BUFFER - 1)), n > at ? n - at : 0,
 		  at && size > at ? size - at - 1 : 0);
 	if (b->bytes[0] == 'B')
@@ -234,9 +240,7 @@ __noinline int keep_query(__u32 index, __u64 place, __u32 n, __u32 size, __u32 w
 	make_own(kept, s->gen);
 	if (kept->copied && is_end(word | 0x20202020))
 		return 1;
-	kept->name = 0;
-	kept->call = 0;
-	kept->several = 0;
+	begin_another(kept, 0, false);
 	copy_text(kept, (const void *)place, n, size);
 	return 1;
 }
@@ -261,8 +265,7 @@ __noinline int keep_text(__u64 address, __u32 index, __u32 seq, __u32 size, __u3
 	if (!size && kept->name == name)
 		return 1;
 	n = size ? read_sent(address, seq, cfg_statement_bytes) : 0;
-	kept->name = name;
-	kept->call = 0;
+	begin_another(kept, name, false);
 	copy_text(kept, b->bytes, n, size);
 	if (!size)
 		use_prepared(index, kept);
