@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A finding carries the statement that holds it, with nothing in it that was data."""
 
+import fcntl
 import os
+import resource
+import socket
 import struct
 
 from lib import client, daemon, server, tap
@@ -131,6 +134,33 @@ def long_one(b):
     f = d.wait_confirmed(app.pid)
     true(f["sql"].startswith("select id as column_0, id as column_1,"), f["sql"])
     true(f["sql"].endswith("…") and len(f["sql"]) < 260, f["sql"])
+
+
+NEAR_SLOTS = 1024   # as in bpf/event.h
+
+
+def dial_high(address):
+    """A connection under a number that leaves those below 1,024 to select()."""
+    with socket.create_connection(address) as s:
+        return fcntl.fcntl(s.fileno(), fcntl.F_DUPFD_CLOEXEC, 1024)
+
+
+@tap.test("where many connections are open, the statements of the last ones are shown as well")
+def far(b):
+    pg = shared.get()
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4 * NEAR_SLOTS), hard))
+    d = daemon.Daemon(b, daemon.config_observe("500ms"))
+    with socket.create_server(("127.0.0.1", 0), backlog=2 * NEAR_SLOTS) as nobody:
+        before = [dial_high(nobody.getsockname()) for _ in range(NEAR_SLOTS)]
+        app = client.Client(b, pg, "libpq")
+        app.must("begin")
+        app.must("query select 1")
+        same(d.wait_confirmed(app.pid)["sql"], "select ?", "the last")
+        app.must("query select id from account")
+        tap.wait_for(lambda: last_sql(d, app) == "select id from account", 2, "the next")
+        for s in before:
+            os.close(s)
 
 
 tap.main(shared)
