@@ -162,8 +162,11 @@ class Line:
         return self.rows[begun:]
 
     def turns(self, rows):
-        """How often the line rose after it had fallen."""
-        lines = [row["line"] for row in rows]
+        """
+        How often the line rose after it had fallen, but for the connection that lies idle beside:
+        it goes stale meanwhile, and that draws the line down, whatever the network does.
+        """
+        lines = [watermark({**row, "decay_factor": 1}) for row in rows]
         moves = [b > a for a, b in zip(lines, lines[1:]) if b != a]
         return sum(up and not was_up for was_up, up in zip(moves, moves[1:]))
 

@@ -99,8 +99,13 @@ static void fall_back(struct events *e)
 
 void events_selftest(struct events *e)
 {
-	const char *why_not = try(e);
+	const char *why_not;
 
+	if (!e->bpf->links.on_segment) {	/* why is said already */
+		events_fact(e, FACT_SENT, "retransmit queue", "no server's answer is heard");
+		return;
+	}
+	why_not = try(e);
 	e->bpf->data_shared->shared.proved = e->proved;
 	events_fact(e, FACT_SENT, "retransmit queue", why_not);
 	if (!why_not)

@@ -44,7 +44,7 @@ class MariaDB(server.Server):
             "socket": self.socket, "pid-file": os.path.join(self.dir, "pid"),
             "innodb-flush-log-at-trx-commit": 0, "innodb-flush-method": "nosync",
             "innodb-buffer-pool-size": "32M", "innodb-log-file-size": "4M",
-            "max-allowed-packet": "64M", "max-connections": 200, "log-warnings": 2,
+            "max-allowed-packet": "64M", "max-connections": 200, "net-write-timeout": 3600, "log-warnings": 2,
             "local-infile": "ON", "log-bin": os.path.join(self.dir, "binlog"), "server-id": 1,
             "sync-binlog": 0, "skip-name-resolve": "ON", "tmpdir": self.dir,
         }
