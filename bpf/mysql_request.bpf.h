@@ -324,8 +324,9 @@ static __always_inline void mysql_keep(struct mysql_asked *w, const __u8 *p, __u
 /*
  * Another connection is told to give up its statement; `n` bytes of the text are at `p`.
  * What is written otherwise - a number of another kind, or computed - is passed over.
+ * Not inline, for the sake of the stack.
  */
-static __always_inline void mysql_hear_kill(const struct mysql_asked *w, const __u8 *p, __u32 n,
+static __noinline void mysql_hear_kill(const struct mysql_asked *w, const __u8 *p, __u32 n,
 					    __u32 size)
 {
 	const struct slot *s = bpf_map_lookup_elem(&slots, &w->index);

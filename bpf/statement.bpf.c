@@ -152,8 +152,11 @@ __noinline int doubt_prepared(__u32 index, __u32 queries)
 	return 0;
 }
 
-/* Only its name was sent: that it is used keeps its text from being dropped. */
-static __always_inline void use_prepared(__u32 index, const struct statement *kept)
+/*
+ * Only its name was sent: that it is used keeps its text from being dropped.  Not inline: what
+ * calls each other may have 512 bytes of stack, all frames together (before 6.12).
+ */
+static __noinline void use_prepared(__u32 index, const struct statement *kept)
 {
 	const struct prepared_note *note = bpf_map_lookup_elem(&prepared_notes, &index);
 	struct prepared_key key;
